@@ -1,0 +1,25 @@
+/**
+ * @packageDocumentation
+ * The words of the house: identities, attributes, dictionaries, fops, translators and the graph
+ * that binds them. Imports nothing of ours and does no I/O.
+ */
+
+import './buffer.ts'
+
+export * from './assert.ts'
+export * from './context.ts'
+export * from './dict.ts'
+export * from './env.ts'
+export * from './errno.ts'
+export * from './fd.ts'
+export * from './fops.ts'
+export * from './gfid.ts'
+export * from './graph.ts'
+export * from './iatt.ts'
+export * from './inode.ts'
+export * from './loc.ts'
+export * from './log.ts'
+export * from './names.ts'
+export * from './options.ts'
+export * from './volfile.ts'
+export * from './xlator.ts'
