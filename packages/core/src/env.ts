@@ -1,11 +1,12 @@
 /**
- * Env: time, randomness and log as a translator receives them. Nothing in the house reads a clock
- * or a random source in any other way, so a whole cluster can run on a simulated one from a seed.
+ * Env: time, randomness, network and log as a translator receives them. Nothing in the house reads
+ * a clock or opens a socket in any other way, so a whole cluster can run simulated, from a seed.
  */
 
 import { randomFillSync } from 'node:crypto'
 import { type Gfid, gfidFromRandom } from './gfid.ts'
 import type { Log } from './log.ts'
+import type { Network } from './network.ts'
 
 export interface Timer {
   cancel(): void
@@ -31,6 +32,8 @@ export interface Env {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** `offlineNetwork` where nobody is to be reached. */
+  readonly network: Network
 }
 
 /** The real clock. */

@@ -171,6 +171,11 @@ export class Graph {
     return new Fd({ inode, flags, pid: 0, anonymous: true, onRelease: fd => this.#release(fd) })
   }
 
+  /** A client of this brick has disconnected: every translator drops what it held for it. */
+  clientGone(client: string): void {
+    for (const node of this.#nodes) node.xlator.clientGone?.(client)
+  }
+
   #release(fd: Fd): void {
     for (const xlator of this.#releasers) xlator.release?.(fd)
   }
@@ -221,6 +226,9 @@ export class Graph {
         graph: this.info,
         contextKey: <T>() => new ContextKey<T>(slots++),
         notify: event => this.#notifyParents(node, event),
+        openFd: (inode, fd) => this.openFd(inode, fd),
+        anonymousFd: (inode, flags) => this.anonymousFd(inode, flags),
+        clientGone: client => this.clientGone(client),
       })
       byName.set(source.name, node)
       nodes.push(node)

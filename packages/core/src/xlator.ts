@@ -10,7 +10,7 @@ import type { ContextKey } from './context.ts'
 import type { Dict } from './dict.ts'
 import type { Env } from './env.ts'
 import type { Fd } from './fd.ts'
-import type { Fops } from './fops.ts'
+import type { Flock, Fops } from './fops.ts'
 import type { Gfid } from './gfid.ts'
 import type { Iatt } from './iatt.ts'
 import type { Inode, InodeTable } from './inode.ts'
@@ -46,6 +46,11 @@ export const UpcallFlag = {
   INVAL_ATTR: 0x2000,
 } as const
 
+interface ForClient {
+  /** On a brick: the connection (`Ctx.client`) that is to hear of it. */
+  readonly client?: string | undefined
+}
+
 /** News that travel up a graph, from a translator to those above it. */
 export type GraphEvent =
   | { readonly kind: 'child-up' }
@@ -54,15 +59,23 @@ export type GraphEvent =
   | { readonly kind: 'some-descendent-down' }
   /** The brick refused us for good: mounting fails. */
   | { readonly kind: 'auth-failed'; readonly reason: string }
-  | { readonly kind: 'cache-invalidation'; readonly change: CacheInvalidation }
+  | ({ readonly kind: 'cache-invalidation'; readonly change: CacheInvalidation } & ForClient)
   /** Somebody waits for a lock that we hold on this inode. */
-  | { readonly kind: 'inodelk-contention'; readonly gfid: Gfid; readonly domain: string }
-  | {
+  | ({
+      readonly kind: 'inodelk-contention'
+      readonly gfid: Gfid
+      readonly domain: string
+      /** The lock that is in the way. */
+      readonly flock?: Flock | undefined
+    } & ForClient)
+  | ({
       readonly kind: 'entrylk-contention'
       readonly gfid: Gfid
       readonly domain: string
       readonly name: string
-    }
+      /** EntrylkType of the lock that is in the way. */
+      readonly type?: number | undefined
+    } & ForClient)
   /** Whoever caches this inode's data (the kernel) drops it: somebody else changed the file. */
   | { readonly kind: 'inode-invalidate'; readonly inode: Inode }
 
@@ -88,6 +101,8 @@ export interface Xlator extends Partial<Fops> {
   forget?(inode: Inode): void
   /** The last reference to the fd is gone. */
   release?(fd: Fd): void
+  /** A brick's client (`Ctx.client`) has disconnected: its locks and registrations go. */
+  clientGone?(client: string): void
   /** State for a statedump. */
   dump?(): Readonly<Record<string, unknown>>
 }
@@ -110,6 +125,12 @@ export interface XlatorSelf<S extends OptionSchema = OptionSchema> {
   contextKey<T>(): ContextKey<T>
   /** Passes news to the translators above. */
   notify(event: GraphEvent): void
+  /** An fd of this graph: every translator is told of its release. */
+  openFd(inode: Inode, options: { flags: number; pid: number }): Fd
+  /** An fd that no brick has open: for one request by gfid. */
+  anonymousFd(inode: Inode, flags: number): Fd
+  /** Tells every translator of the graph that a client has disconnected. */
+  clientGone(client: string): void
 }
 
 /** What a translator may know of the graph around it. */
