@@ -272,13 +272,23 @@ function makeEdge(
   index: number,
   instrument: Instrument | undefined,
 ): Subvolume {
-  const edge: Record<string, unknown> = { name: child.source.name, type: child.source.type, index }
+  const edge: Record<string, unknown> = {
+    name: child.source.name,
+    type: child.source.type,
+    index,
+    leaves: leafNames(child),
+  }
   for (const fop of FOP_NAMES) {
     const bound = bind(child, fop)
     edge[fop] =
       instrument === undefined ? bound.call : instrument({ from, to: bound.name, fop }, bound.call)
   }
   return edge as unknown as Subvolume
+}
+
+function leafNames(node: Node): string[] {
+  if (node.children.length === 0) return [node.source.name]
+  return [...new Set(node.children.flatMap(leafNames))]
 }
 
 function bind(child: Node, fop: FopName): { name: string; call: AnyFop } {

@@ -85,6 +85,8 @@ export interface Subvolume extends Fops {
   readonly type: string
   /** Position among the parent's children. */
   readonly index: number
+  /** Names of the leaves below (itself, when it has no subvolumes), depth first. */
+  readonly leaves: readonly string[]
 }
 
 /** A living translator. All members are optional: absent means "passes through" or "nothing to do". */
