@@ -1,0 +1,72 @@
+/**
+ * The foreign function interface: the only file that imports koffi.
+ *
+ * A system call is declared by its C prototype and returns a number as the kernel does: ≥ 0, or
+ * −errno. Nothing here throws for what the world does wrong. Numbers beyond 2^53 come as bigint.
+ */
+
+import { encodeName } from '@ashlar/core'
+import koffi from 'koffi'
+
+/** What a C parameter takes: integers, texts, memory. */
+export type Argument = number | bigint | string | Buffer | null
+
+/** A bound C function. The count of arguments is the prototype's; koffi checks it. */
+export interface Native {
+  (...values: readonly Argument[]): number
+  async(...values: readonly unknown[]): void
+}
+
+/** Calls waiting for koffi's worker threads; past that koffi throws, so it is well above need. */
+const ASYNC_CALLS_MAX = 4096
+koffi.config({ max_async_calls: ASYNC_CALLS_MAX })
+const libc = koffi.load(null)
+
+/** Binds a function of the C library by its prototype. Throws when the library has none. */
+export function native(prototype: string): Native {
+  return libc.func(prototype) as unknown as Native
+}
+
+/** Like `native`, for calls that old C libraries or musl lack: undefined there. */
+export function nativeIfPresent(prototype: string): Native | undefined {
+  try {
+    return native(prototype)
+  } catch {
+    return undefined
+  }
+}
+
+/** A C result as −errno when it is negative. To be called before anything else can fail. */
+export function outcome(result: number): number {
+  return result < 0 ? -koffi.errno() : result
+}
+
+/** Arguments of calls on worker threads, held so that their memory stays. */
+const running = new Set<readonly Argument[]>()
+
+/** Runs a blocking call on a worker thread. Its buffers must stay unchanged until it is done. */
+export function outcomeLater(call: Native, ...values: readonly Argument[]): Promise<number> {
+  running.add(values)
+  return new Promise((resolve, reject) => {
+    call.async(...values, (error: unknown, result: number) => {
+      running.delete(values)
+      if (error === null) resolve(outcome(result))
+      else reject(error instanceof Error ? error : new Error('a native call failed to start'))
+    })
+  })
+}
+
+/**
+ * A path or name as koffi takes it: the string itself when it is Unicode, else its bytes with a
+ * NUL (names.ts in core tells how bytes that are not UTF-8 are held). A NUL inside ends the name
+ * for the kernel: whoever takes names from a peer refuses those first.
+ */
+export function text(name: string): string | Buffer {
+  return name.isWellFormed() ? name : Buffer.concat([encodeName(name), NUL])
+}
+const NUL = Buffer.alloc(1)
+
+/** The address of a buffer's first byte. The caller keeps the buffer alive while it is used. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer) as bigint
+}

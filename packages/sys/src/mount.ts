@@ -1,0 +1,30 @@
+/** Mounting and unmounting. 0 or −errno. */
+
+import { native, outcome, outcomeLater, text } from './ffi.ts'
+
+const mountCall = native('int mount(str, str, str, unsigned long, str)')
+const umountCall = native('int umount2(str, int)')
+
+export interface MountRequest {
+  readonly source: string
+  readonly target: string
+  readonly type: string
+  /** MS_*. */
+  readonly flags: number
+  readonly data: string
+}
+
+export function mount(request: MountRequest): number {
+  const { source, target, type, flags, data } = request
+  return outcome(mountCall(text(source), text(target), text(type), flags, text(data)))
+}
+
+/** `flags`: MNT_*. */
+export function umount(target: string, flags = 0): number {
+  return outcome(umountCall(text(target), flags))
+}
+
+/** For a mount that this process serves itself: the kernel may ask it things while it unmounts. */
+export function umountAsync(target: string, flags = 0): Promise<number> {
+  return outcomeLater(umountCall, text(target), flags)
+}
