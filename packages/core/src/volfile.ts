@@ -150,16 +150,16 @@ export function parseVolfile(text: string): Volfile {
   }
 }
 
-/** The text as glusterd writes it. */
+/** The text as glusterd writes it: a blank line between volumes, none at the end. */
 export function printVolfile(volfile: Volfile): string {
-  let text = ''
-  for (const node of volfile.nodes) {
-    text += `volume ${node.name}\n    type ${node.type}\n`
-    for (const [key, value] of node.options) text += `    option ${key} ${value}\n`
-    if (node.subvolumes.length > 0) text += `    subvolumes ${node.subvolumes.join(' ')}\n`
-    text += 'end-volume\n\n'
-  }
-  return text
+  return volfile.nodes.map(printNode).join('\n')
+}
+
+function printNode(node: VolfileNode): string {
+  let text = `volume ${node.name}\n    type ${node.type}\n`
+  for (const [key, value] of node.options) text += `    option ${key} ${value}\n`
+  if (node.subvolumes.length > 0) text += `    subvolumes ${node.subvolumes.join(' ')}\n`
+  return `${text}end-volume\n`
 }
 
 /** True when only options differ: a graph of one can be reconfigured into the other. */
