@@ -22,7 +22,7 @@ function blockChecksum(bytes: Buffer): number {
   for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
     const block = bytes.subarray(start, start + BLOCK_BYTES)
     const size = block.length
-    if (sum.every(byte => byte === 0)) sum.splice(0, 4, ...SEED)
+    if (!sum.some(byte => byte !== 0)) sum.splice(0, 4, ...SEED)
     const fold = (lane: number, at: number): void => {
       // The block's last partial word may begin before it when the block is tiny.
       const byte = at >= 0 && at < size ? block.readInt8(at) : 0
