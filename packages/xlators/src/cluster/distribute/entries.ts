@@ -1,0 +1,157 @@
+/**
+ * Entries: files, links and nodes made and removed. A file lies on the subvolume its name hashes to
+ * unless that is short of space; then a linkto file stands there for it.
+ * Facts: reference/dht.md §5.
+ */
+
+import {
+  type Ctx,
+  Dict,
+  Errno,
+  type EntryReply,
+  failure,
+  type Failure,
+  type FopArgs,
+  type Loc,
+  type ParentReply,
+  type Reply,
+  type Subvolume,
+} from '@ashlar/core'
+import { onHashed, withParentCheck } from './directories.ts'
+import { makeLinkto, removeLinkto } from './linkto.ts'
+import { isFailure, locate } from './locate.ts'
+import { asDirectory, type Distribution } from './volume.ts'
+
+/** Makes a file where it belongs, or elsewhere with a linkto file when that place is full. */
+async function place(
+  volume: Distribution,
+  ctx: Ctx,
+  args: { loc: Loc; xdata?: Dict | undefined },
+  make: (child: Subvolume, xdata: Dict | undefined) => Promise<EntryReply | Failure>,
+): Promise<EntryReply | Failure> {
+  const { loc } = args
+  if (volume.single)
+    return remembered(
+      volume,
+      loc,
+      volume.children[0] as Subvolume,
+      await make(volume.children[0] as Subvolume, args.xdata),
+    )
+  volume.space.refreshSoon()
+  return onHashed<EntryReply>(volume, ctx, loc, async hashed => {
+    if (!volume.space.isFilled(hashed) && !volume.decommissioned.has(hashed.name)) {
+      return remembered(
+        volume,
+        loc,
+        hashed,
+        await make(hashed, withParentCheck(volume, args.xdata, loc, hashed)),
+      )
+    }
+    const chosen = volume.space.alternative(hashed)
+    if (chosen === hashed) return remembered(volume, loc, hashed, await make(hashed, args.xdata))
+    const gfid = args.xdata?.getGfid('gfid-req')
+    if (gfid === undefined) return failure(Errno.EINVAL)
+    const failed = await makeLinkto(volume, ctx, { loc, gfid, on: hashed, to: chosen, owner: ctx })
+    if (failed !== undefined) return failed
+    const reply = await make(chosen, args.xdata)
+    if (!reply.ok) await removeLinkto(ctx, loc, hashed)
+    return remembered(volume, loc, chosen, reply)
+  })
+}
+
+function remembered(
+  volume: Distribution,
+  loc: Loc,
+  child: Subvolume,
+  reply: EntryReply | Failure,
+): EntryReply | Failure {
+  if (!reply.ok) return reply
+  volume.remember(loc.inode, reply.stat.gfid, { cached: child })
+  asDirectory(reply.preparent)
+  asDirectory(reply.postparent)
+  return reply
+}
+
+export function create(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['create'],
+): Promise<Reply<'create'>> {
+  return place(volume, ctx, args, (child, xdata) => child.create(ctx, { ...args, xdata }))
+}
+
+export function mknod(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['mknod'],
+): Promise<Reply<'mknod'>> {
+  return place(volume, ctx, args, (child, xdata) => child.mknod(ctx, { ...args, xdata }))
+}
+
+export async function symlink(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['symlink'],
+): Promise<Reply<'symlink'>> {
+  return onHashed<EntryReply>(volume, ctx, args.loc, async hashed =>
+    remembered(volume, args.loc, hashed, await hashed.symlink(ctx, args)),
+  )
+}
+
+/** A further name: the data stays, the new name's own subvolume gets a linkto file if it is another. */
+export async function link(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['link'],
+): Promise<Reply<'link'>> {
+  const state = await locate(volume, ctx, args.oldloc.inode)
+  if (isFailure(state)) return state
+  const cached = volume.single ? (volume.children[0] as Subvolume) : state.cached
+  if (cached === undefined) return failure(Errno.EPERM) // a directory
+  return onHashed<EntryReply>(volume, ctx, args.newloc, async hashed => {
+    if (hashed !== cached) {
+      const loc = { ...args.newloc, inode: args.oldloc.inode }
+      const failed = await makeLinkto(volume, ctx, {
+        loc,
+        gfid: args.oldloc.gfid,
+        on: hashed,
+        to: cached,
+        owner: ctx,
+      })
+      if (failed !== undefined) return failed
+    }
+    const reply = await cached.link(ctx, args)
+    if (!reply.ok && hashed !== cached && reply.errno !== Errno.EEXIST)
+      await removeLinkto(ctx, args.newloc, hashed)
+    return remembered(volume, args.newloc, cached, reply)
+  })
+}
+
+export async function unlink(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['unlink'],
+): Promise<Reply<'unlink'>> {
+  if (volume.single) return tidyParents(await (volume.children[0] as Subvolume).unlink(ctx, args))
+  const state = await locate(volume, ctx, args.loc.inode)
+  if (isFailure(state)) return state
+  if (state.cached === undefined) return failure(Errno.EISDIR)
+  const hashed = volume.hashedChild(args.loc.parent, args.loc.name)
+  const reply = await state.cached.unlink(ctx, args)
+  if (
+    hashed !== undefined &&
+    hashed !== state.cached &&
+    (reply.ok || reply.errno === Errno.ENOENT)
+  ) {
+    await removeLinkto(ctx, args.loc, hashed)
+  }
+  return tidyParents(reply)
+}
+
+function tidyParents(reply: ParentReply | Failure): ParentReply | Failure {
+  if (reply.ok) {
+    asDirectory(reply.preparent)
+    asDirectory(reply.postparent)
+  }
+  return reply
+}

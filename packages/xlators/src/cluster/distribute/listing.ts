@@ -1,0 +1,123 @@
+/**
+ * Listing: one directory read from all its subvolumes, one after the other. Every subvolume has the
+ * directories; a directory is listed from the one its name hashes to, so that it appears once.
+ * Linkto files never appear. Facts: reference/dht.md §7.
+ */
+
+import {
+  type Ctx,
+  decodeDirectoryOffset,
+  Dict,
+  type DirentPlus,
+  EMPTY_IATT,
+  Errno,
+  failure,
+  type Failure,
+  type FopArgs,
+  type Reply,
+  type Subvolume,
+} from '@ashlar/core'
+import { hasLinktoMode } from './linkto.ts'
+import { asDirectory, type Distribution } from './volume.ts'
+
+const DT_DIR = 4
+const LINKTO_BYTES_MAX = 256
+
+/** The subvolume an offset belongs to: offsets carry the position of their leaf. */
+function childOf(volume: Distribution, offset: bigint): Subvolume | undefined {
+  const leaves = volume.self.graph.leaves
+  if (offset === 0n) return volume.children[0]
+  const leaf = leaves[decodeDirectoryOffset(offset, leaves.length).leaf]
+  return volume.children.find(child => leaf !== undefined && child.leaves.includes(leaf))
+}
+
+export async function readdirp(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['readdirp'],
+): Promise<Reply<'readdirp'>> {
+  const xdata = (args.xdata?.clone() ?? new Dict()).setUint(volume.linktoKey, LINKTO_BYTES_MAX)
+  const first = childOf(volume, args.offset)
+  if (first === undefined) return failure(Errno.EINVAL)
+  let child: Subvolume = first
+  let offset = args.offset
+  for (;;) {
+    if (!volume.single && volume.childUp[child.index] !== true) {
+      const next: Subvolume | undefined = volume.children[child.index + 1]
+      if (next === undefined) return { ok: true, entries: [], eof: true }
+      child = next
+      offset = 0n
+      continue
+    }
+    const reply: Reply<'readdirp'> = await child.readdirp(ctx, { ...args, offset, xdata })
+    if (!reply.ok) {
+      const skipped: Subvolume | undefined = skipAfter(volume, child, reply)
+      if (skipped === undefined) return reply
+      child = skipped
+      offset = 0n
+      continue
+    }
+    const entries = reply.entries
+      .filter(entry => isShown(volume, args, child, entry))
+      .map(entry => shown(volume, entry))
+    const next: Subvolume | undefined = volume.children[child.index + 1]
+    const ended = reply.eof || reply.entries.length === 0
+    if (entries.length > 0)
+      return { ok: true, entries, eof: ended && next === undefined, xdata: reply.xdata }
+    if (!ended) {
+      offset = reply.entries.at(-1)?.offset ?? offset
+    } else if (next === undefined) {
+      return { ok: true, entries: [], eof: true, xdata: reply.xdata }
+    } else {
+      child = next
+      offset = 0n
+    }
+  }
+}
+
+/** A brick that goes down while a directory is listed, or lacks it, hides only its own part. */
+function skipAfter(volume: Distribution, child: Subvolume, reply: Failure): Subvolume | undefined {
+  if (
+    reply.errno !== Errno.ENOTCONN &&
+    reply.errno !== Errno.ENOENT &&
+    reply.errno !== Errno.ESTALE
+  )
+    return undefined
+  return volume.children[child.index + 1]
+}
+
+function isShown(
+  volume: Distribution,
+  args: FopArgs['readdirp'],
+  child: Subvolume,
+  entry: DirentPlus,
+): boolean {
+  if (entry.name === '.' || entry.name === '..') return volume.single || child === volume.firstUp()
+  if (hasLinktoMode(entry.stat) && entry.dict?.has(volume.linktoKey) === true) return false
+  if (volume.single || entry.type !== DT_DIR) return true
+  if (volume.self.options['readdir-optimize']) return child === volume.firstUp()
+  const hashed = volume.hashedChild(args.fd.inode, entry.name)
+  if (hashed !== undefined && volume.childUp[hashed.index] === true) return child === hashed
+  return child === volume.firstUp()
+}
+
+function shown(volume: Distribution, entry: DirentPlus): DirentPlus {
+  entry.dict?.delete(volume.linktoKey)
+  if (entry.type !== DT_DIR) return entry
+  if (!volume.single) {
+    // What one subvolume knows of a directory is not all: its reader looks it up.
+    const known = volume.self.inodes.find(entry.stat.gfid)
+    if (known === undefined || volume.states.get(known)?.layout === undefined)
+      return { ...entry, stat: EMPTY_IATT }
+  }
+  if (entry.stat !== EMPTY_IATT) asDirectory(entry.stat)
+  return entry
+}
+
+export async function readdir(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['readdir'],
+): Promise<Reply<'readdir'>> {
+  return readdirp(volume, ctx, args)
+}

@@ -1,0 +1,355 @@
+/**
+ * Rename: of files between names that may hash to other subvolumes than where the data lies, and of
+ * directories, which are everywhere. Facts: reference/dht.md §3, §6.
+ *
+ *   SC, SH  where the source's data lies, where its name hashes; DC, DH the same of the target
+ *
+ *   data already where the target's name hashes (SC = DH)   rename there
+ *   target's data on the same subvolume (SC = DC)           rename there, linkto file on DH
+ *   else                                                    the new name is linked on SC, a linkto
+ *                                                           file takes its place on DH
+ */
+
+import {
+  type Ctx,
+  Dict,
+  Errno,
+  failure,
+  type Failure,
+  type FopArgs,
+  type Loc,
+  OpenFlag,
+  Fd,
+  type RenameReply,
+  type Reply,
+  type Subvolume,
+} from '@ashlar/core'
+import { parentLoc } from './directories.ts'
+import { isLinkto, makeLinkto, removeLinkto } from './linkto.ts'
+import { isFailure, locate } from './locate.ts'
+import { acquire, migrateLock, namespaceLocks, namespaceOrder } from './locks.ts'
+import { lookup, lookupXdata } from './lookup.ts'
+import {
+  asDirectory,
+  type Distribution,
+  internalCtx,
+  mergeDirectoryStats,
+  worstFailure,
+} from './volume.ts'
+
+interface Places {
+  readonly sourceCached: Subvolume
+  readonly sourceHashed: Subvolume
+  readonly targetCached: Subvolume | undefined
+  readonly targetHashed: Subvolume
+}
+
+type RenameArgs = FopArgs['rename']
+
+export async function rename(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+): Promise<Reply<'rename'>> {
+  if (volume.single) return tidy(await (volume.children[0] as Subvolume).rename(ctx, args))
+  const source = await locate(volume, ctx, args.oldloc.inode)
+  if (isFailure(source)) return source
+  if (source.cached === undefined) return renameDirectory(volume, ctx, args)
+
+  const sourceHashed = volume.hashedChild(args.oldloc.parent, args.oldloc.name)
+  const targetHashed = volume.hashedChild(args.newloc.parent, args.newloc.name)
+  if (sourceHashed === undefined || targetHashed === undefined) return failure(Errno.EIO)
+  let targetCached: Subvolume | undefined
+  if (args.newloc.inode.linked) {
+    const target = await locate(volume, ctx, args.newloc.inode)
+    if (isFailure(target)) {
+      if (target.errno !== Errno.ESTALE && target.errno !== Errno.ENOENT) return target
+    } else {
+      if (target.cached === undefined) return failure(Errno.EISDIR)
+      targetCached = target.cached
+    }
+  }
+  return renameFile(volume, ctx, args, {
+    sourceCached: source.cached,
+    sourceHashed,
+    targetCached,
+    targetHashed,
+  })
+}
+
+async function renameFile(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+): Promise<Reply<'rename'>> {
+  const { oldloc, newloc } = args
+  const names = [
+    { on: places.sourceHashed, loc: parentLoc(oldloc), name: oldloc.name },
+    { on: places.targetHashed, loc: parentLoc(newloc), name: newloc.name },
+  ].sort(namespaceOrder)
+  const locks = await acquire(volume, ctx, [
+    migrateLock(places.sourceCached, oldloc),
+    ...(places.targetCached === undefined ? [] : [migrateLock(places.targetCached, newloc, true)]),
+    ...names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name)),
+  ])
+  if (!locks.ok) return locks
+  try {
+    const settled = await lookAgain(volume, ctx, args, places)
+    if ('ok' in settled) return settled
+    return await renameLocked(volume, ctx, args, settled)
+  } finally {
+    locks.release()
+  }
+}
+
+/** Under the locks: the source must still be what and where it was; the target may have changed. */
+async function lookAgain(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+): Promise<Places | Failure> {
+  const root = internalCtx(ctx)
+  const xdata = lookupXdata(volume, undefined)
+  const target = newInodeLoc(args.newloc)
+  const [source, there] = await Promise.all([
+    places.sourceCached.lookup(root, { loc: args.oldloc, xdata }),
+    (places.targetCached ?? places.targetHashed).lookup(root, { loc: target, xdata }),
+  ])
+  if (!source.ok) return source
+  if (isLinkto(volume, source.stat, source.xdata)) return failure(Errno.EBUSY)
+  if (source.stat.gfid !== args.oldloc.gfid) return failure(Errno.ESTALE)
+  if (!there.ok) {
+    if (there.errno !== Errno.ENOENT) return there
+    return { ...places, targetCached: undefined }
+  }
+  if (there.stat.isDirectory) return failure(Errno.EISDIR)
+  if (!isLinkto(volume, there.stat, there.xdata)) {
+    return { ...places, targetCached: places.targetCached ?? places.targetHashed }
+  }
+  return followTarget(volume, root, target, places)
+}
+
+/** The target's name leads to a linkto file: its data is wherever a whole lookup finds it. */
+async function followTarget(
+  volume: Distribution,
+  ctx: Ctx,
+  target: Loc,
+  places: Places,
+): Promise<Places | Failure> {
+  const reply = await lookup(volume, ctx, { loc: target })
+  if (!reply.ok)
+    return reply.errno === Errno.ENOENT ? { ...places, targetCached: undefined } : reply
+  return { ...places, targetCached: volume.states.get(target.inode)?.cached }
+}
+
+/** The target's name with an inode of its own, so that looking it up changes nothing that is known. */
+function newInodeLoc(loc: Loc): Loc {
+  const inode = loc.inode.table.create()
+  return { ...loc, gfid: inode.gfid, inode }
+}
+
+async function renameLocked(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+): Promise<Reply<'rename'>> {
+  const { sourceCached, sourceHashed, targetCached, targetHashed } = places
+  if (sourceCached === targetHashed || sourceCached === targetCached) {
+    return renameInPlace(volume, ctx, args, places)
+  }
+  const root = internalCtx(ctx)
+  // The order keeps the data reachable under a name at every step.
+  const gfid = args.oldloc.gfid
+  if (targetHashed !== sourceHashed) {
+    const failed = await makeLinkto(volume, ctx, {
+      loc: args.oldloc,
+      gfid,
+      on: targetHashed,
+      to: sourceCached,
+      force: true,
+    })
+    if (failed !== undefined) return failed
+  }
+  const linked = await sourceCached.link(root, {
+    oldloc: args.oldloc,
+    newloc: args.newloc,
+    xdata: new Dict()
+      .setString('glusters.marker.dont-account', 'yes')
+      .setString('changelog.rename-op', 'yes')
+      .setString('force-replace', 'yes'),
+  })
+  if (!linked.ok) {
+    if (targetHashed !== sourceHashed) await removeLinkto(ctx, args.oldloc, targetHashed)
+    return linked
+  }
+  const moved = await targetHashed.rename(ctx, args)
+  if (!moved.ok) {
+    await sourceCached.unlink(root, { loc: args.newloc, xflags: 0 })
+    if (targetHashed !== sourceHashed) await removeLinkto(ctx, args.oldloc, targetHashed)
+    return moved
+  }
+  const [removed] = await Promise.all([
+    sourceCached.unlink(ctx, { loc: args.oldloc, xflags: 0, xdata: args.xdata }),
+    dropSourceLinkto(ctx, args, places),
+    dropTarget(root, args, places),
+  ])
+  if (!removed.ok)
+    volume.self.env.log.warning('the old name of a renamed file stays', {
+      path: args.oldloc.path,
+      errno: removed.errno,
+    })
+  volume.states.set(args.oldloc.inode, { cached: sourceCached })
+  return tidy({ ...moved, stat: linked.stat })
+}
+
+async function renameInPlace(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+): Promise<Reply<'rename'>> {
+  const { sourceCached, targetCached, targetHashed } = places
+  if (targetCached === sourceCached && targetHashed !== sourceCached)
+    await removeLinkto(ctx, args.newloc, targetHashed)
+  const reply = await sourceCached.rename(ctx, args)
+  if (!reply.ok) return reply
+  const after: Promise<unknown>[] = [
+    dropSourceLinkto(ctx, args, places),
+    dropTarget(internalCtx(ctx), args, places),
+  ]
+  if (targetHashed !== sourceCached) {
+    const loc = { ...args.newloc, inode: args.oldloc.inode }
+    after.push(
+      makeLinkto(volume, ctx, {
+        loc,
+        gfid: args.oldloc.gfid,
+        on: targetHashed,
+        to: sourceCached,
+        force: true,
+        owner: { uid: reply.stat.uid, gid: reply.stat.gid },
+      }),
+    )
+  }
+  await Promise.all(after)
+  return tidy(reply)
+}
+
+/** The linkto file of the old name, unless the rename itself has moved it. */
+async function dropSourceLinkto(ctx: Ctx, args: RenameArgs, places: Places): Promise<void> {
+  const { sourceCached, sourceHashed, targetHashed } = places
+  const renamedOn =
+    sourceCached === targetHashed || sourceCached === places.targetCached
+      ? sourceCached
+      : targetHashed
+  if (sourceHashed !== sourceCached && sourceHashed !== renamedOn)
+    await removeLinkto(ctx, args.oldloc, sourceHashed)
+}
+
+/** The data that the target's name had, where no rename has replaced it. */
+async function dropTarget(ctx: Ctx, args: RenameArgs, places: Places): Promise<void> {
+  const { sourceCached, targetCached, targetHashed } = places
+  if (targetCached === undefined || targetCached === targetHashed || targetCached === sourceCached)
+    return
+  await targetCached.unlink(ctx, { loc: args.newloc, xflags: 0 })
+}
+
+function tidy(reply: RenameReply | Failure): RenameReply | Failure {
+  if (!reply.ok) return reply
+  for (const parent of [
+    reply.preoldparent,
+    reply.postoldparent,
+    reply.prenewparent,
+    reply.postnewparent,
+  ])
+    asDirectory(parent)
+  if (reply.stat.isDirectory) asDirectory(reply.stat)
+  return reply
+}
+
+async function renameDirectory(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+): Promise<Reply<'rename'>> {
+  if (volume.upChildren().length < volume.children.length) return failure(Errno.ENOTCONN)
+  const { oldloc, newloc } = args
+  const sourceHashed = volume.hashedChild(oldloc.parent, oldloc.name)
+  const targetHashed = volume.hashedChild(newloc.parent, newloc.name)
+  if (sourceHashed === undefined || targetHashed === undefined) return failure(Errno.EIO)
+  const names = [
+    { on: sourceHashed, loc: parentLoc(oldloc), name: oldloc.name },
+    { on: targetHashed, loc: parentLoc(newloc), name: newloc.name },
+  ].sort(namespaceOrder)
+  const locks = await acquire(
+    volume,
+    ctx,
+    names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name)),
+  )
+  if (!locks.ok) return locks
+  try {
+    const occupied = newloc.inode.linked ? await isOccupied(volume, ctx, newloc) : undefined
+    if (occupied !== undefined) return occupied
+    const first = await targetHashed.rename(ctx, args)
+    if (!first.ok) return first
+    return await renameElsewhere(volume, ctx, args, targetHashed, first)
+  } finally {
+    locks.release()
+  }
+}
+
+async function renameElsewhere(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  done: Subvolume,
+  first: RenameReply,
+): Promise<Reply<'rename'>> {
+  const others = volume.children.filter(child => child !== done)
+  const replies = await Promise.all(others.map(child => child.rename(ctx, args)))
+  const failures = replies.filter((reply): reply is Failure => !reply.ok)
+  if (failures.length === 0) {
+    const all = [first, ...replies.filter((reply): reply is RenameReply => reply.ok)]
+    return tidy({
+      ...first,
+      stat: mergeDirectoryStats(
+        all.map(reply => reply.stat),
+        first.stat,
+      ),
+    })
+  }
+  // Back to the old name everywhere: a directory must not have two names.
+  const back = {
+    oldloc: { ...args.newloc, gfid: args.oldloc.gfid, inode: args.oldloc.inode },
+    newloc: args.oldloc,
+  }
+  await Promise.all(
+    [done, ...others.filter((_, i) => replies[i]?.ok === true)].map(child =>
+      child.rename(internalCtx(ctx), back),
+    ),
+  )
+  return worstFailure(failures)
+}
+
+const LISTING_BYTES = 4096
+
+/** A failure when the directory to be replaced is one that holds entries on any subvolume. */
+async function isOccupied(volume: Distribution, ctx: Ctx, loc: Loc): Promise<Failure | undefined> {
+  const root = internalCtx(ctx)
+  const results = await Promise.all(
+    volume.children.map(async child => {
+      const fd = new Fd({ inode: loc.inode, flags: OpenFlag.DIRECTORY, pid: ctx.pid })
+      const opened = await child.opendir(root, { loc, fd })
+      if (!opened.ok)
+        return opened.errno === Errno.ENOENT || opened.errno === Errno.ESTALE ? undefined : opened
+      const listing = await child.readdir(root, { fd, size: LISTING_BYTES, offset: 0n })
+      if (!listing.ok) return listing
+      return listing.entries.some(entry => entry.name !== '.' && entry.name !== '..')
+        ? failure(Errno.ENOTEMPTY)
+        : undefined
+    }),
+  )
+  return results.find(result => result !== undefined)
+}
