@@ -1,1 +1,9 @@
-export {}
+/**
+ * @packageDocumentation
+ * The HTTP API of glusterd, version 1: schemas, types and errors, shared by the daemon, the
+ * command line and the console.
+ */
+
+export * from './errors.ts'
+export * from './status.ts'
+export * from './volume.ts'

@@ -1,0 +1,80 @@
+/**
+ * From the word a user typed to rows of the option table, and the nearest key when there is none.
+ */
+
+import type { OptionRow } from './row.ts'
+import { OPTION_TABLE } from './table.ts'
+
+const BY_KEY = new Map<string, OptionRow[]>()
+for (const row of OPTION_TABLE) {
+  const rows = BY_KEY.get(row.key)
+  if (rows === undefined) BY_KEY.set(row.key, [row])
+  else rows.push(row)
+}
+
+/** Rows of an exact key; empty when there is none. */
+export function rowsOf(key: string): readonly OptionRow[] {
+  return BY_KEY.get(key) ?? []
+}
+
+/** The full key: as typed, or completed when exactly one key ends in `.WORD`. */
+export function completeKey(word: string): string | undefined {
+  if (BY_KEY.has(word)) return word
+  if (word.includes('.')) return undefined
+  const matches = [...BY_KEY.keys()].filter(key => key.endsWith(`.${word}`))
+  return matches.length === 1 ? matches[0] : undefined
+}
+
+/** True for keys that belong to no translator and are stored untouched. */
+export function isUserKey(key: string): boolean {
+  return key.startsWith('user.')
+}
+
+/** `Did you mean …?` for a key that does not exist; undefined when nothing is near. */
+export function suggestion(word: string): string | undefined {
+  const dot = word.indexOf('.')
+  if (dot <= 0) return undefined
+  const domains = [...new Set([...BY_KEY.keys()].map(domainOf))]
+  const domain = nearest(word.slice(0, dot), domains)[0]
+  if (domain === undefined) return undefined
+  const names = [...BY_KEY.keys()]
+    .filter(key => domainOf(key) === domain)
+    .map(key => key.slice(domain.length + 1))
+  const [first, second] = nearest(word.slice(dot + 1), names)
+  if (first === undefined) return undefined
+  const other = second === undefined ? '' : ` or ...${second}`
+  return `Did you mean ${domain}.${first}${other}?`
+}
+
+function domainOf(key: string): string {
+  return key.slice(0, key.indexOf('.'))
+}
+
+/** The words at the smallest edit distance, in alphabetical order. */
+function nearest(word: string, candidates: readonly string[]): string[] {
+  let best = Number.POSITIVE_INFINITY
+  let found: string[] = []
+  for (const candidate of candidates) {
+    const distance = editDistance(word, candidate)
+    if (distance < best) {
+      best = distance
+      found = []
+    }
+    if (distance === best) found.push(candidate)
+  }
+  return found.sort()
+}
+
+/** Levenshtein's distance. */
+export function editDistance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= other.length; j++) {
+      const change = (row[j - 1] as number) + (one[i - 1] === other[j - 1] ? 0 : 1)
+      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, change))
+    }
+    row = next
+  }
+  return row[other.length] as number
+}

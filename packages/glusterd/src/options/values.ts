@@ -1,0 +1,79 @@
+/**
+ * Whether a text is a value of an option, with GlusterFS's message when it is not
+ * (reference: volume-options.md §2; libglusterfs/src/options.c).
+ */
+
+import { OptionError, type OptionKind, type OptionSpec, parseOption } from '@ashlar/core'
+import type { OptionRow, ValueKind } from './row.ts'
+
+/** Kinds that core's schemas know; the others have checks of their own below. */
+const CORE_KINDS: Partial<Record<ValueKind, OptionKind>> = {
+  string: 'string',
+  int: 'int',
+  size: 'size',
+  percent: 'percent',
+  'percent-or-size': 'percent-or-size',
+  bool: 'bool',
+  time: 'time',
+  double: 'double',
+}
+
+/** Undefined when `value` fits. The message names the translator's option, not the key. */
+export function valueProblem(row: OptionRow, value: string): string | undefined {
+  const name = row.option.replace(/^(brick|client)-(?=log-)/, '')
+  const kind = row.kind === undefined ? undefined : CORE_KINDS[row.kind]
+  if (kind !== undefined) return coreProblem(name, value, specOf(row, kind))
+  const own = row.kind === undefined ? undefined : OWN_CHECKS[row.kind]
+  return own?.(name, value)
+}
+
+function specOf(row: OptionRow, kind: OptionKind): OptionSpec {
+  return {
+    kind,
+    doc: '',
+    ...(row.min === undefined ? {} : { min: row.min }),
+    ...(row.max === undefined ? {} : { max: row.max }),
+    ...(row.values === undefined ? {} : { values: row.values }),
+  }
+}
+
+function coreProblem(name: string, value: string, spec: OptionSpec): string | undefined {
+  try {
+    parseOption(name, value, spec)
+    return undefined
+  } catch (error) {
+    if (error instanceof OptionError) return error.message
+    throw error
+  }
+}
+
+const OWN_CHECKS: Partial<Record<ValueKind, (name: string, value: string) => string | undefined>> =
+  {
+    path(name, value) {
+      if (value.includes('../')) return `invalid path given '${value}'`
+      if (value.startsWith('/')) return undefined
+      return `option ${name} ${value}: '${value}' is not an absolute path name`
+    },
+    address(name, value) {
+      if (isAddress(value)) return undefined
+      return `option ${name} ${value}: Can not parse ${value} address`
+    },
+    'address-list'(name, value) {
+      const items = value.split(/[,|]/)
+      if (items.every(item => isAddress(item.replace(/\(.*\)$/, '')))) return undefined
+      return `option ${name} ${value}: '${value}' is not a valid internet-address-list`
+    },
+    'priority-list'(name, value) {
+      if (value.split(',').every(item => /^[^:]+:\d+$/.test(item))) return undefined
+      return `option ${name} ${value}: '${value}' is not a valid priority-list`
+    },
+    'size-list'(name, value) {
+      const fits = value.split(',').every(item => /^\d+$/.test(item) && Number(item) % 512 === 0)
+      return fits ? undefined : `option ${name} ${value}: '${value}' is not a valid size-list`
+    },
+  }
+
+/** Host names, addresses with wildcards, subnets; `*` and directories of exports too. */
+function isAddress(text: string): boolean {
+  return text !== '' && /^[\w.:*?[\]/-]+$/.test(text)
+}
