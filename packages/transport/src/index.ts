@@ -1,1 +1,8 @@
-export {}
+/**
+ * @packageDocumentation
+ * Transport: the real network, RPC clients that stay connected, RPC servers that stay up.
+ */
+
+export * from './client.ts'
+export * from './server.ts'
+export * from './tcp-network.ts'

@@ -54,14 +54,22 @@ export function decodeMessageStart(r: Reader): { readonly xid: number; readonly 
   return { xid, type }
 }
 
-export function encodeCall(w: Writer, header: CallHeader): void {
-  w.u32(header.xid)
+/** A call's header up to its arguments. */
+export function encodeCallHead(
+  w: Writer,
+  xid: number,
+  program: number,
+  version: number,
+  procedure: number,
+  credential: Credential,
+): void {
+  w.u32(xid)
   w.u32(MessageType.CALL)
-  w.u32(header.rpcVersion)
-  w.u32(header.program)
-  w.u32(header.version)
-  w.u32(header.procedure)
-  encodeCredential(w, header.credential)
+  w.u32(RPC_VERSION)
+  w.u32(program)
+  w.u32(version)
+  w.u32(procedure)
+  encodeCredential(w, credential)
   w.u32(0)
   w.u32(0)
 }

@@ -13,7 +13,7 @@ import {
   decodeMessageStart,
   decodeReply,
   dumpProgram,
-  encodeCall,
+  encodeCallHead,
   encodeReply,
   fopProgram,
   handshakeProgram,
@@ -61,7 +61,7 @@ function again(row: AnyProcedure, bytes: Buffer): Buffer {
   if (type === MessageType.CALL) {
     const header = decodeCall(reader, xid)
     const args = row.request.decode(reader)
-    encodeCall(writer, header)
+    encodeCallHead(writer, xid, header.program, header.version, header.procedure, header.credential)
     row.request.encode(writer, args)
   } else {
     const header = decodeReply(reader, xid)

@@ -1,0 +1,118 @@
+/**
+ * RpcConnection: one stream as a sequence of RPC records, both ways.
+ *
+ * What is written during one turn of the event loop leaves together. Bytes that are no records end
+ * the connection; nothing else does from here.
+ */
+
+import type { Stream, StreamHandler } from '@ashlar/core'
+import { Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
+
+/** So much unsent data is handed to the system at once instead of at the end of the turn. */
+const FLUSH_BYTES = 512 * 1024
+
+export interface ConnectionEvents {
+  opened?(): void
+  /** A record: decode it before returning. Throwing WireError ends the connection. */
+  record(reader: Reader): void
+  drained?(): void
+  closed(reason: string): void
+}
+
+export class RpcConnection implements StreamHandler {
+  /** Encode between `writer.beginRecord()` and `send()`. */
+  readonly writer = new Writer()
+  readonly #events: ConnectionEvents
+  readonly #reader = new Reader()
+  readonly #assembler: RecordAssembler
+  #stream: Stream | undefined
+  #flushing = false
+  #closed = false
+  #reason: string | undefined
+  /** Grows with everything that arrives or leaves: a sign of life to compare. */
+  activity = 0
+
+  constructor(events: ConnectionEvents, recordBytesMax?: number) {
+    this.#events = events
+    this.#assembler = new RecordAssembler((buffer, start, end, owned) => {
+      // A connection that was given up in the midst of a batch hears no more.
+      if (this.#reason !== undefined) return
+      this.#events.record(this.#reader.reset(buffer, start, end, owned))
+      this.#reader.release()
+    }, recordBytesMax)
+  }
+
+  attach(stream: Stream): this {
+    this.#stream = stream
+    return this
+  }
+
+  get stream(): Stream | undefined {
+    return this.#stream
+  }
+
+  /** Bytes encoded or written that the system has not taken. */
+  get queued(): number {
+    return this.writer.length + (this.#stream?.queued ?? 0)
+  }
+
+  /** Ends the record that is being written and sees that it leaves soon. */
+  send(): void {
+    this.writer.endRecord()
+    if (this.writer.length >= FLUSH_BYTES) {
+      this.flush()
+    } else if (!this.#flushing) {
+      this.#flushing = true
+      process.nextTick(this.#flushNow)
+    }
+  }
+
+  readonly #flushNow = (): void => {
+    this.#flushing = false
+    this.flush()
+  }
+
+  flush(): void {
+    if (this.writer.length > 0) this.#stream?.write(this.writer.take())
+  }
+
+  /** Sends what is written and ends the connection. */
+  close(reason: string): void {
+    if (this.#closed) return
+    this.#reason ??= reason
+    this.flush()
+    this.#stream?.close()
+  }
+
+  opened(): void {
+    this.activity += 1
+    this.#events.opened?.()
+  }
+
+  target(): Buffer | undefined {
+    return this.#assembler.target()
+  }
+
+  received(buffer: Buffer, length: number): void {
+    this.activity += 1
+    if (this.#reason !== undefined) return
+    try {
+      this.#assembler.received(buffer, length)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      this.close(`garbage was received: ${error.message}`)
+    }
+  }
+
+  drained(): void {
+    this.activity += 1
+    this.writer.rewind()
+    this.#events.drained?.()
+  }
+
+  closed(reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#events.closed(this.#reason ?? reason)
+  }
+}
