@@ -9,7 +9,7 @@ import type { Inode } from './inode.ts'
 let serial = 0
 
 export class Fd {
-  readonly inode: Inode
+  #inode: Inode
   /** Open flags (OpenFlag). */
   flags: number
   readonly pid: number
@@ -31,11 +31,25 @@ export class Fd {
     anonymous?: boolean
     onRelease?: (fd: Fd) => void
   }) {
-    this.inode = options.inode
+    this.#inode = options.inode
     this.flags = options.flags
     this.pid = options.pid
     this.anonymous = options.anonymous ?? false
     this.#onRelease = options.onRelease
+  }
+
+  get inode(): Inode {
+    return this.#inode
+  }
+
+  /**
+   * A create has opened a file that the table knows already: the fd, made on a fresh inode, is from
+   * now on one of that file's inode. Only before `bind`.
+   */
+  moveTo(inode: Inode): this {
+    assert(!this.#inode.fds.has(this), 'an fd that is bound changes its inode')
+    this.#inode = inode
+    return this
   }
 
   /** Puts the fd on its inode's list: the open has succeeded. */

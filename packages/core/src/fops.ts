@@ -26,8 +26,8 @@ export interface Ctx {
   /** Identity of the client connection on a brick; '' inside a client. */
   readonly client: string
   /** Time of the operation as its client saw it (features/utime); undefined when not given. */
-  readonly time?: OpTime
-  readonly signal?: AbortSignal
+  readonly time?: OpTime | undefined
+  readonly signal?: AbortSignal | undefined
   readonly priority: Priority
 }
 

@@ -93,7 +93,12 @@ export class Graph {
         for (const xlator of forgetters) xlator.forget?.(inode)
       },
     })
-    this.info = { id: this.id, leaves: leavesOf(options.volfile), process: options.process }
+    this.info = {
+      id: this.id,
+      leaves: leavesOf(options.volfile),
+      volumeId: volumeIdOf(options.volfile),
+      process: options.process,
+    }
     this.#nodes = this.#build(options)
     const top = this.#nodes.at(-1) as Node
     this.top = makeEdge(top, '', 0, options.instrument)
@@ -246,6 +251,11 @@ export class Graph {
       else this.#notifyParents(parent, event)
     }
   }
+}
+
+/** As `debug/io-stats` at the top of client and brick graphs tells it (handshake.md §3). */
+function volumeIdOf(volfile: Volfile): string | undefined {
+  return volfile.nodes.findLast(node => node.type === 'debug/io-stats')?.options.get('volume-id')
 }
 
 /** Names of nodes without subvolumes, in depth-first order from the top. */

@@ -9,7 +9,9 @@ import type { Inode } from './inode.ts'
 /**
  * `gfid` is the object (NULL_GFID when only its name is known), `pargfid` and `name` the entry
  * (name '' for a fop on the inode alone). `inode` and `parent` are set wherever the graph's inode
- * table knows them; `path` is only for logs, layouts and people, and may be `<gfid:…>`-relative.
+ * table knows them; on a brick the inode of an entry that is not looked up yet is a provisional
+ * one, and what is learnt of the object belongs on `inodes.obtain(reply.stat.gfid)`. `path` is only
+ * for logs, layouts and people, and may be `<gfid:…>`-relative.
  */
 export interface Loc {
   readonly gfid: Gfid

@@ -141,6 +141,8 @@ export interface GraphInfo {
   readonly id: number
   /** Names of the graph's leaves (`protocol/client`s), depth first: their positions encode d_off. */
   readonly leaves: readonly string[]
+  /** The volume's UUID, from the volfile's `debug/io-stats`; undefined when it names none. */
+  readonly volumeId: string | undefined
   /** Facts of the process that translators report: its uuid, name, host, volfile id, subdirectory mount. */
   readonly process: ProcessInfo
 }
