@@ -13,7 +13,7 @@ export function infoChecksum(text: string): number {
     .split('\n')
     .filter(line => line !== '')
     .map(line => Buffer.from(`${line}\n`))
-  lines.sort(Buffer.compare)
+  lines.sort((a, b) => Buffer.compare(a, b))
   return blockChecksum(Buffer.concat(lines))
 }
 

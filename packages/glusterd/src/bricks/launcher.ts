@@ -1,0 +1,91 @@
+/**
+ * BrickLauncher: how brick processes begin, are found again, and are signalled. They are detached,
+ * so that they outlive glusterd.
+ */
+
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Env } from '@ashlar/core'
+import type { BrickSpec } from './spec.ts'
+
+export interface BrickLauncher {
+  /** Resolves when the process has put itself into the background; rejects when it has failed. */
+  launch(spec: BrickSpec): Promise<void>
+  /** Its pid when it is alive. */
+  running(spec: BrickSpec): number | undefined
+  /** False when there is no such process. */
+  signal(pid: number, signal: NodeJS.Signals): boolean
+}
+
+/** A brick program that has not gone into the background after this is given up. */
+const LAUNCH_MS_MAX = 60_000
+
+/** Runs `program` with GlusterFS's arguments. */
+export class ProcessLauncher implements BrickLauncher {
+  readonly #program: string
+  readonly #env: Env
+
+  constructor(program: string, env: Env) {
+    this.#program = program
+    this.#env = env
+  }
+
+  launch(spec: BrickSpec): Promise<void> {
+    for (const file of [spec.pidFile, spec.socket, spec.logFile]) {
+      mkdirSync(dirname(file), { recursive: true })
+    }
+    return new Promise((resolve, reject) => {
+      const child = spawn(this.#program, spec.words, { detached: true, stdio: 'ignore' })
+      const timer = this.#env.clock.after(LAUNCH_MS_MAX, () => {
+        child.kill('SIGKILL')
+        reject(new Error(`${this.#program} did not come up in ${LAUNCH_MS_MAX / 1000} seconds`))
+      })
+      child.once('error', error => {
+        timer.cancel()
+        reject(error)
+      })
+      child.once('exit', (code, signal) => {
+        timer.cancel()
+        if (code === 0) resolve()
+        else reject(new Error(`${this.#program} ended with ${signal ?? `status ${code}`}`))
+      })
+    })
+  }
+
+  running(spec: BrickSpec): number | undefined {
+    const pid = pidIn(spec.pidFile)
+    if (pid === undefined) return undefined
+    const words = commandLine(pid)
+    // The pid may have been given to somebody else since.
+    return words?.includes(spec.path) === true ? pid : undefined
+  }
+
+  signal(pid: number, signal: NodeJS.Signals): boolean {
+    try {
+      return process.kill(pid, signal)
+    } catch {
+      return false
+    }
+  }
+}
+
+/** The number in a pid file. */
+export function pidIn(file: string): number | undefined {
+  try {
+    const pid = Number.parseInt(readFileSync(file, 'utf8'), 10)
+    return pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function commandLine(pid: number): string[] | undefined {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    // A zombie has an empty command line: it does not run any more.
+    return words[0] === '' ? undefined : words
+  } catch {
+    return undefined
+  }
+}
