@@ -1,0 +1,87 @@
+/**
+ * Caretaker: what a brick does by itself from time to time — watch its free space and its disk's
+ * health, delete what lies in the landfill. Facts: reference/brick-ondisk.md §6.
+ */
+
+import { rm, readdir, writeFile } from 'node:fs/promises'
+import { type Statfs, type Timer } from '@ashlar/core'
+import * as sys from '@ashlar/sys'
+import type { Brick } from './brick.ts'
+
+const SPACE_MS = 5000
+const LANDFILL_MS = 10_000
+
+export class Caretaker {
+  readonly #brick: Brick
+  readonly #timers = new Set<Timer>()
+  #stopped = false
+
+  constructor(brick: Brick) {
+    this.#brick = brick
+  }
+
+  start(): void {
+    this.#checkSpace()
+    this.#every(SPACE_MS, () => this.#checkSpace())
+    this.#every(LANDFILL_MS, () => this.#clearLandfill())
+    const seconds = this.#brick.self.options['health-check-interval']
+    if (seconds > 0) this.#every(seconds * 1000, () => this.#checkHealth())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  #every(ms: number, action: () => void | Promise<void>): void {
+    const timer = this.#brick.self.env.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      if (this.#stopped) return
+      Promise.resolve(action()).then(
+        () => this.#every(ms, action),
+        () => this.#every(ms, action),
+      )
+    })
+    this.#timers.add(timer)
+  }
+
+  #checkSpace(): void {
+    const statfs = sys.statvfs(this.#brick.root)
+    if (typeof statfs !== 'number')
+      this.#brick.reserveReached =
+        statfs.bavail * statfs.frsize < reservedBytes(this.#brick, statfs)
+  }
+
+  async #clearLandfill(): Promise<void> {
+    const path = `${this.#brick.root}/.glusterfs/landfill`
+    for (const name of await readdir(path))
+      await rm(`${path}/${name}`, { recursive: true, force: true })
+  }
+
+  /** A disk that fails to take a small write fails the brick: clients must turn to other copies. */
+  async #checkHealth(): Promise<void> {
+    const { self, root } = this.#brick
+    try {
+      await writeFile(`${root}/.glusterfs/health_check`, `${self.env.clock.wall().sec}`)
+    } catch (error) {
+      if (this.#stopped) return
+      self.env.log.critical('the brick failed its health check', {
+        brick: root,
+        error: String(error),
+      })
+      self.notify({ kind: 'child-down' })
+    }
+  }
+}
+
+/** Bytes of a file system that the option `reserve` keeps from users. */
+export function reservedBytes(brick: Brick, statfs: Statfs): number {
+  const reserve = brick.self.options.reserve
+  if ('percent' in reserve)
+    return Math.floor((statfs.blocks * statfs.frsize * reserve.percent) / 100)
+  // Below 100 a plain number means percent, too.
+  return reserve.bytes < 100
+    ? Math.floor((statfs.blocks * statfs.frsize * reserve.bytes) / 100)
+    : reserve.bytes
+}

@@ -1,0 +1,144 @@
+/** Listing a directory: readdir and readdirp. Facts: reference/fops.md §9, brick-ondisk.md §7. */
+
+import {
+  type Ctx,
+  type Dirent,
+  type DirentPlus,
+  EMPTY_IATT,
+  failure,
+  type FopArgs,
+  gfidInode,
+  type Iatt,
+  NULL_GFID,
+  type Reply,
+  ROOT_GFID,
+  S_IFDIR,
+  S_IFMT,
+} from '@ashlar/core'
+import * as sys from '@ashlar/sys'
+import type { Brick, FdState } from './brick.ts'
+import { answer } from './requested.ts'
+
+const DT_DIR = 4
+/** What an entry is charged against the size asked for, besides its name. */
+const ENTRY_BYTES = 32
+const ENTRY_PLUS_BYTES = 184
+
+export class Listing {
+  readonly #brick: Brick
+  readonly #reader = new sys.DirectoryReader()
+
+  constructor(brick: Brick) {
+    this.#brick = brick
+  }
+
+  opendir(_ctx: Ctx, args: FopArgs['opendir']): Reply<'opendir'> {
+    const brick = this.#brick
+    const object = brick.object(args.loc.inode)
+    if (typeof object === 'number') return failure(-object)
+    const fd = sys.openat(
+      sys.AT_FDCWD,
+      object.path,
+      sys.O.RDONLY | sys.O.DIRECTORY | sys.O.CLOEXEC | sys.O.NOFOLLOW,
+    )
+    if (fd < 0) return failure(-fd)
+    brick.state(args.loc.inode).directory = true
+    brick.fds.set(args.fd, { fd, cookie: 0n })
+    return { ok: true }
+  }
+
+  readdir(_ctx: Ctx, args: FopArgs['readdir']): Reply<'readdir'> {
+    const listed = this.#list(args, ENTRY_BYTES)
+    return 'errno' in listed ? listed : { ok: true, ...listed }
+  }
+
+  readdirp(_ctx: Ctx, args: FopArgs['readdirp']): Reply<'readdirp'> {
+    const listed = this.#list(args, ENTRY_PLUS_BYTES)
+    if ('errno' in listed) return listed
+    const open = this.#brick.fds.get(args.fd)
+    if (open === undefined)
+      return {
+        ok: true,
+        entries: listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT })),
+        eof: listed.eof,
+      }
+    const filter = args.xdata?.has('readdir-filter-directories') === true
+    const entries: DirentPlus[] = []
+    for (const entry of listed.entries) {
+      const plus = this.#describe(open, entry, args)
+      if (plus !== undefined && !(filter && plus.type === DT_DIR)) entries.push(plus)
+    }
+    return { ok: true, entries, eof: listed.eof }
+  }
+
+  /** Entries that fit `size`, and whether the directory ends with them. */
+  #list(
+    args: FopArgs['readdir'],
+    overhead: number,
+  ): { entries: Dirent[]; eof: boolean } | ReturnType<typeof failure> {
+    const brick = this.#brick
+    const borrowed = brick.borrow(args.fd, sys.O.RDONLY | sys.O.DIRECTORY)
+    if (typeof borrowed === 'number') return failure(-borrowed)
+    try {
+      const open = brick.fds.get(args.fd)
+      if (open?.cookie !== args.offset || args.offset === 0n) {
+        const result = sys.seekDirectory(borrowed.fd, args.offset)
+        if (result < 0) return failure(-result)
+      }
+      const atRoot = args.fd.inode.gfid === ROOT_GFID
+      const entries: Dirent[] = []
+      let budget = args.size
+      for (;;) {
+        const read = this.#reader.read(borrowed.fd)
+        if (typeof read === 'number') return failure(-read)
+        if (read.length === 0) return this.#listed(open, entries, args.offset, true)
+        for (const entry of read) {
+          if (atRoot && entry.name === '.glusterfs') continue
+          budget -= overhead + entry.name.length
+          if (budget < 0 && entries.length > 0) {
+            // The descriptor stands further on: the next call seeks back.
+            if (open !== undefined) open.cookie = -1n
+            return { entries, eof: false }
+          }
+          entries.push(entry)
+        }
+        if (open !== undefined) open.cookie = (read.at(-1) as Dirent).offset
+      }
+    } finally {
+      borrowed.done()
+    }
+  }
+
+  #listed(
+    open: FdState | undefined,
+    entries: Dirent[],
+    offset: bigint,
+    eof: boolean,
+  ): { entries: Dirent[]; eof: boolean } {
+    if (open !== undefined) open.cookie = entries.at(-1)?.offset ?? offset
+    return { entries, eof }
+  }
+
+  /** An entry with attributes; undefined when it has gone meanwhile. */
+  #describe(open: FdState, entry: Dirent, args: FopArgs['readdirp']): DirentPlus | undefined {
+    const brick = this.#brick
+    if (entry.name === '.' || entry.name === '..') return { ...entry, stat: EMPTY_IATT }
+    if (sys.statat(open.fd, entry.name, brick.stat) < 0) return undefined
+    const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
+    const path = `/proc/self/fd/${open.fd}/${entry.name}`
+    const gfid = brick.storedGfid(path)
+    // Without a gfid it must be looked up, which gives it one.
+    if (gfid === NULL_GFID) return { ...entry, stat: EMPTY_IATT }
+    const stat: Iatt = brick.iattOf(gfid, directory ? `${path}/.` : path)
+    const inode = brick.self.inodes.find(gfid)
+    const dict = answer(brick, args.xdata, { inode, gfid, path, stat })
+    return {
+      name: entry.name,
+      ino: gfidInode(gfid),
+      offset: entry.offset,
+      type: entry.type,
+      stat,
+      dict,
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * What a request's xdata asks of an object: any extended attribute by name or pattern, and a few
+ * words with a meaning of their own. Facts: reference/fops.md §8, brick-ondisk.md §7.
+ */
+
+import { Dict, Errno, type Gfid, type Iatt, type Inode } from '@ashlar/core'
+import * as sys from '@ashlar/sys'
+import type { Brick } from './brick.ts'
+import { GFID_KEY } from './handles.ts'
+import { MDATA_KEY } from './mdata.ts'
+
+/** Keys that mean something to others, or to the operation itself. */
+const IGNORED = new Set([
+  'gfid-req',
+  'glusterfs-internal-fop',
+  'glusterfs.entrylk-count',
+  'glusterfs.inodelk-count',
+  'glusterfs.posixlk-count',
+  'glusterfs.parent-entrylk',
+  'glusterfs.inodelk-dom-count',
+  'glusterfs.multi-dom-lk-cnt-req',
+  'gfidless-lookup',
+  'unlinked-lookup',
+  'list-xattr',
+  'link-count',
+  'umask',
+  'mode',
+  'gf_request_link_count',
+])
+
+const CONTENT_KEY = 'glusterfs.content'
+/** Never sent in a listing. */
+const HIDDEN_PREFIXES = ['trusted.gfid2path.', 'trusted.pgfid.']
+const HIDDEN = new Set([GFID_KEY, MDATA_KEY, 'trusted.glusterfs.volume-id'])
+
+export function isHiddenXattr(name: string): boolean {
+  return HIDDEN.has(name) || HIDDEN_PREFIXES.some(prefix => name.startsWith(prefix))
+}
+
+export interface Asked {
+  readonly inode: Inode | undefined
+  readonly gfid: Gfid
+  /** For xattr calls. */
+  readonly path: string
+  readonly stat: Iatt
+}
+
+/** The reply xdata for a request's; undefined when it asks nothing. */
+export function answer(brick: Brick, xdata: Dict | undefined, asked: Asked): Dict | undefined {
+  if (xdata === undefined || xdata.size === 0) return undefined
+  const reply = new Dict()
+  let names: ReadonlySet<string> | undefined
+  for (const [key, value] of xdata) {
+    if (IGNORED.has(key) || key.startsWith('glusterfs.inodelk-dom-prefix:')) continue
+    if (key === 'glusterfs.open-fd-count' || key === 'glusterfs.open-active-fd-count') {
+      reply.setUint(key, openFds(brick, asked.inode))
+    } else if (key === CONTENT_KEY) {
+      const content = readContent(
+        brick,
+        asked,
+        Number('value' in value && typeof value.value !== 'object' ? value.value : 0),
+      )
+      if (content !== undefined) reply.setBytes(key, content)
+    } else if (key === 'get-size') {
+      reply.setUint(key, asked.stat.size)
+    } else {
+      names ??= xattrNames(brick, asked.path)
+      addXattr(brick, reply, asked.path, names, key)
+    }
+  }
+  if (xdata.has('list-xattr')) {
+    names ??= xattrNames(brick, asked.path)
+    for (const name of names)
+      if (!isHiddenXattr(name)) addXattr(brick, reply, asked.path, names, name)
+  }
+  return reply.size === 0 ? undefined : reply
+}
+
+function openFds(brick: Brick, inode: Inode | undefined): number {
+  return inode === undefined ? 0 : (brick.inodes.get(inode)?.openFds ?? 0)
+}
+
+function xattrNames(brick: Brick, path: string): ReadonlySet<string> {
+  const names = brick.xattrs.list(path)
+  return new Set(typeof names === 'number' ? [] : names)
+}
+
+const GLOB = /[*?[]/
+
+function addXattr(
+  brick: Brick,
+  reply: Dict,
+  path: string,
+  names: ReadonlySet<string>,
+  key: string,
+): void {
+  if (GLOB.test(key)) {
+    const pattern = globRegExp(key)
+    for (const name of names)
+      if (pattern.test(name) && !isHiddenXattr(name)) addXattr(brick, reply, path, names, name)
+    return
+  }
+  if (!names.has(key)) return
+  const value = brick.xattrs.get(path, key)
+  if (typeof value !== 'number') reply.setBytes(key, value)
+}
+
+/** fnmatch(3) patterns of `*`, `?` and brackets. */
+export function globRegExp(glob: string): RegExp {
+  const body = glob
+    .replace(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.')
+  try {
+    return new RegExp(`^${body}$`, 's')
+  } catch {
+    return /^(?!)$/
+  }
+}
+
+/** A small file's whole content, when it is asked for together with its attributes. */
+function readContent(_brick: Brick, asked: Asked, limit: number): Buffer | undefined {
+  if (!asked.stat.isRegular || asked.stat.size > limit) return undefined
+  const content = Buffer.allocUnsafe(asked.stat.size)
+  if (content.length === 0) return content
+  const fd = sys.openat(sys.AT_FDCWD, asked.path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
+  if (fd < 0) return undefined
+  // Only what is in memory: a slow disk must not keep an answer about attributes waiting.
+  const length = sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
+  const read = length === -Errno.EOPNOTSUPP ? sys.pread(fd, content, 0) : length
+  sys.close(fd)
+  return read === content.length ? content : undefined
+}
