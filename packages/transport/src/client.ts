@@ -59,7 +59,10 @@ export interface RpcClientOptions {
   readonly address: () => Address
   /** A connection is there: shake hands. */
   readonly connected: () => void
-  /** It is gone; every outstanding call has failed. */
+  /**
+   * It is gone and every outstanding call has failed, or an attempt reached nobody. Not called after
+   * `stop` and `reconnect`, whose caller knows.
+   */
   readonly disconnected?: (reason: string) => void
   /** A call from the server. Decode the arguments before returning. */
   readonly callback?: (program: number, procedure: number, reader: Reader) => void
@@ -222,11 +225,11 @@ export class RpcClient {
     })
     this.#drop(reason)
     if (this.#running) this.#retryLater()
+    this.#options.disconnected?.(reason)
   }
 
   #drop(reason: string): void {
     const connection = this.#connection
-    const wasOpen = this.#open
     this.#connection = undefined
     this.#open = false
     connection?.close(reason)
@@ -235,7 +238,6 @@ export class RpcClient {
     const failed = [...this.#pending.values()]
     this.#pending.clear()
     for (const pending of failed) pending.resolve(NOT_CONNECTED as never)
-    if (wasOpen) this.#options.disconnected?.(reason)
   }
 
   #record(reader: Reader): void {
