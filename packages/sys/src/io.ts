@@ -163,6 +163,11 @@ export function fdatasyncAsync(fd: number): Promise<number> {
   })
 }
 
+/** A write at no offset, for descriptors whose write may wait for this very process (FUSE news). */
+export function writeAsync(fd: number, buffer: Buffer): Promise<number> {
+  return outcomeLater(writeCall, fd, buffer, buffer.length)
+}
+
 export function syncfsAsync(fd: number): Promise<number> {
   return outcomeLater(syncfsCall, fd)
 }
