@@ -1,0 +1,163 @@
+/**
+ * `volume status`: processes, their file systems, their clients (reference: cli-grammar.md §5.2).
+ */
+
+import type { VolumeProcesses, VolumeView } from '@ashlar/contract'
+import { RefusedError, segment } from '../api-client.ts'
+import { type Command, type CommandInput, UsageError } from '../command.ts'
+import { reporting, show, SUCCESS } from '../failure.ts'
+import { chooseWord } from '../grammar.ts'
+import { cliOutput, element } from '../xml.ts'
+import {
+  clientLines,
+  clientListLines,
+  detailLines,
+  processLines,
+  taskLines,
+} from './status-text.ts'
+import { statusElement } from './status-xml.ts'
+
+const TYPES = [
+  'detail',
+  'clients',
+  'mem',
+  'inode',
+  'fd',
+  'callpool',
+  'tasks',
+  'client-list',
+] as const
+export type StatusType = (typeof TYPES)[number] | 'plain'
+
+const DAEMONS = new Set(['nfs', 'shd', 'quotad', 'snapd', 'bitd', 'scrub'])
+/** What brick processes are not asked for yet. */
+const UNAVAILABLE: ReadonlySet<StatusType> = new Set(['mem', 'inode', 'fd', 'callpool'])
+
+export interface StatusWords {
+  readonly volume: string
+  readonly brick: string | undefined
+  readonly daemon: string | undefined
+  readonly type: StatusType
+}
+
+/** Throws UsageError with GlusterFS's message. */
+export function parseStatusWords(words: readonly string[]): StatusWords {
+  const [volume = 'all', ...rest] = words
+  const types: string[] = [...TYPES]
+  let brick: string | undefined
+  let daemon: string | undefined
+  let type: StatusType = 'plain'
+  for (const [at, word] of rest.entries()) {
+    const chosen = chooseWord(types, word)
+    if (at === 0 && chosen === undefined) {
+      if (volume === 'all') throw new UsageError('Cannot specify brick/nfs for "all"')
+      if (DAEMONS.has(word)) daemon = word
+      else if (word.includes(':')) brick = word
+      else throw new UsageError(`${word} is not a valid status option`)
+    } else if (chosen !== undefined && type === 'plain') {
+      type = chosen as StatusType
+    } else {
+      throw new UsageError(`${word} is not a valid status option`)
+    }
+  }
+  return { volume, brick, daemon, type }
+}
+
+/** GlusterFS's complaint about a daemon that a volume of this release never has. */
+function daemonComplaint({ volume, daemon }: StatusWords): string | undefined {
+  switch (daemon) {
+    case 'shd':
+      return `Volume ${volume} is not Self-heal compatible`
+    case 'quotad':
+      return `Volume ${volume} does not have quota enabled`
+    case 'snapd':
+      return `Volume ${volume} does not have uss enabled`
+    case 'bitd':
+    case 'scrub':
+      return `Volume ${volume} does not have bitrot enabled`
+    default:
+      return undefined
+  }
+}
+
+export const volumeStatus: Command = async input => {
+  const words = parseStatusWords(input.words)
+  if (UNAVAILABLE.has(words.type)) {
+    input.terminal.err(`volume status: '${words.type}' is not available yet`)
+    return 1
+  }
+  if (words.volume === 'all') return statusOfAll(input, words)
+  const form = {
+    text: (message: string) => message,
+    operation: { name: 'volStatus', output: (message: string) => message },
+  }
+  return reporting(input, form, async () => {
+    const answer = await fetchStatus(input, words.volume, words)
+    const complaint = daemonComplaint(words)
+    if (complaint !== undefined) {
+      throw new RefusedError({ code: 'OPTION_REFUSED', message: complaint, exitStatus: 1 })
+    }
+    return show(input, {
+      json: { volumes: [answer] },
+      xml: () => document([answer], words),
+      text: () => input.terminal.out(statusText(answer, words)),
+    })
+  })
+}
+
+function fetchStatus(
+  input: CommandInput,
+  volume: string,
+  words: StatusWords,
+): Promise<VolumeProcesses> {
+  const query = new URLSearchParams()
+  if (words.type === 'detail') query.set('detail', 'filesystem')
+  if (words.type === 'clients' || words.type === 'client-list') query.set('detail', 'clients')
+  if (words.brick !== undefined) query.set('brick', words.brick)
+  return input.api.get(`/volumes/${segment(volume)}/status?${query.toString()}`)
+}
+
+async function statusOfAll(input: CommandInput, words: StatusWords): Promise<number> {
+  const volumes = await input.api.get<VolumeView[]>('/volumes')
+  const started = volumes.filter(volume => volume.status === 'started')
+  const answers: VolumeProcesses[] = []
+  for (const { name } of started) answers.push(await fetchStatus(input, name, words))
+  return show(input, {
+    json: { volumes: answers },
+    xml: () => document(answers, words),
+    text: () => {
+      if (volumes.length === 0) input.terminal.err('No volumes present')
+      for (const answer of answers) input.terminal.out(statusText(answer, words))
+      for (const { name, status } of volumes) {
+        if (status !== 'started') input.terminal.err(`Volume ${name} is not started`)
+      }
+    },
+  })
+}
+
+function document(answers: readonly VolumeProcesses[], words: StatusWords): string {
+  const volumes = answers.map(answer => statusElement(answer, words))
+  return cliOutput(SUCCESS, [element('volStatus', [element('volumes', volumes)])])
+}
+
+function statusText(answer: VolumeProcesses, words: StatusWords): string {
+  const lines = (): string[] => {
+    switch (words.type) {
+      case 'detail':
+        return detailLines(answer)
+      case 'clients':
+        return clientLines(answer)
+      case 'client-list':
+        return clientListLines(answer)
+      case 'tasks':
+        return taskLines(answer.volume)
+      default: {
+        const narrowed = words.brick !== undefined || words.daemon !== undefined
+        return narrowed
+          ? processLines(answer)
+          : [...processLines(answer), ...taskLines(answer.volume)]
+      }
+    }
+  }
+  return lines().join('\n')
+}
