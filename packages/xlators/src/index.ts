@@ -1,1 +1,19 @@
-export {}
+/**
+ * @packageDocumentation
+ * The translators, one folder each, in GlusterFS's own families.
+ */
+
+import type { AnyXlatorDefinition } from '@ashlar/core'
+import { distribute } from './cluster/distribute/index.ts'
+import { client } from './protocol/client/index.ts'
+import { server } from './protocol/server/index.ts'
+import { utime } from './features/utime/index.ts'
+import { posix } from './storage/posix/index.ts'
+
+export { BrickError } from './storage/posix/index.ts'
+export * from './passive.ts'
+
+/** Every translator there is, by type. */
+export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
+  [client, distribute, posix, server, utime].map(definition => [definition.type, definition]),
+)

@@ -172,7 +172,7 @@ export async function readXattrs(
 /** A listing without layouts and linkto names; by name they can still be read. */
 function hide(volume: Distribution, name: string, reply: Reply<'getxattr'>): Reply<'getxattr'> {
   if (!reply.ok || name !== '') return reply
-  for (const key of [...reply.dict.keys()]) {
+  for (const key of reply.dict.keys()) {
     if (key === volume.layoutKey || key.startsWith(`${volume.layoutKey}.`)) reply.dict.delete(key)
   }
   return reply

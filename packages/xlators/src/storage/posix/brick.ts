@@ -291,7 +291,7 @@ export class Brick {
   }
 
   storeAllTimes(): void {
-    for (const inode of [...this.#dirty.values()]) this.storeTimes(inode)
+    for (const inode of this.#dirty.values()) this.storeTimes(inode)
     this.#dirty.clear()
   }
 

@@ -1,0 +1,11 @@
+// Loads a program of packages/cli, or says what to do when it has not been built.
+import { existsSync } from 'node:fs'
+
+export async function load(program) {
+  const url = new URL(`../packages/cli/dist/${program}`, import.meta.url)
+  if (!existsSync(url)) {
+    process.stderr.write('Ashlar is not built. Run: npm ci && npm run build\n')
+    process.exit(1)
+  }
+  return import(url.href)
+}

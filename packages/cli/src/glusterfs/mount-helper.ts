@@ -1,0 +1,204 @@
+/**
+ * mount.glusterfs: what mount(8) runs for `mount -t glusterfs SERVER:/VOLUME DIR -o OPTIONS`.
+ * Turns mount options into glusterfs's flags. Facts: reference/client-stack.md §3.1.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { UsageError } from './arguments.ts'
+
+const USAGE = `Usage: mount.glusterfs SERVER:/VOLUME[/SUBDIR] MOUNT-POINT [-o OPTION[,OPTION…]]
+`
+
+/** Options that carry over as `--key=value`. */
+const VALUED = new Set([
+  'log-level',
+  'log-file',
+  'direct-io-mode',
+  'attribute-timeout',
+  'entry-timeout',
+  'negative-timeout',
+  'gid-timeout',
+  'background-qlen',
+  'congestion-threshold',
+  'fopen-keep-cache',
+  'use-readdirp',
+  'lru-limit',
+  'invalidate-limit',
+  'kernel-writeback-cache',
+  'attr-times-granularity',
+  'auto-invalidation',
+  'xlator-option',
+  'process-name',
+  'subdir-mount',
+  'oom-score-adj',
+  'event-history',
+  'reader-thread-count',
+  'fuse-flush-handle-interrupt',
+  'fuse-setlk-handle-interrupt',
+  'volume-id',
+  'no-root-squash',
+  'inode-table-size',
+  'pid-file',
+  'client-pid',
+])
+/** Options that carry over as `--key`. */
+const FLAGS = new Set([
+  'acl',
+  'selinux',
+  'capability',
+  'worm',
+  'enable-ino32',
+  'aux-gfid-mount',
+  'thin-client',
+  'resolve-gids',
+  'global-timer-wheel',
+])
+/** GlusterFS's older spellings. */
+const ALIASES: Readonly<Record<string, string>> = {
+  loglevel: 'log-level',
+  logfile: 'log-file',
+  'log-server': 'log-server',
+  volfileid: 'volfile-id',
+}
+/** What mount(8) and fstab say that concerns only them, or the kernel. */
+const IGNORED = new Set([
+  'rw',
+  'defaults',
+  '_netdev',
+  'auto',
+  'noauto',
+  'user',
+  'nouser',
+  'users',
+  'exec',
+  'suid',
+  'dev',
+  'async',
+  'nofail',
+  'relatime',
+  'noatime',
+  'nodiratime',
+  'allow_other',
+  'context',
+  'fscontext',
+  'defcontext',
+  'rootcontext',
+  'fetch-attempts',
+  'log-server',
+  'log-port',
+  'transport',
+  'halo-enabled',
+  'loud',
+])
+
+export interface MountRequest {
+  readonly servers: readonly string[]
+  readonly volume: string
+  readonly mountpoint: string
+  readonly flags: readonly string[]
+}
+
+/** Throws UsageError. Words as mount(8) gives them: SOURCE DIR [-o …] [-n] [-s] [-v] [-r] [-w]. */
+export function parseMountWords(words: readonly string[]): MountRequest {
+  const places: string[] = []
+  const options: string[] = []
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as string
+    if (word === '-o') options.push(...(words[++i] ?? '').split(','))
+    else if (word.startsWith('-o')) options.push(...word.slice(2).split(','))
+    else if (word === '-r') options.push('ro')
+    else if (word === '-t') i += 1
+    else if (!word.startsWith('-')) places.push(word)
+  }
+  const [source, mountpoint] = places
+  if (source === undefined || mountpoint === undefined || places.length > 2)
+    throw new UsageError('name a volume and a mount point')
+  const match = /^(.+?):\/?([^/]+)(\/.*)?$/.exec(source)
+  if (match === null) throw new UsageError(`'${source}' is not of the form SERVER:/VOLUME`)
+  const [, server, volume, subdirectory] = match as unknown as [
+    string,
+    string,
+    string,
+    string | undefined,
+  ]
+  return build({ server, volume, subdirectory, mountpoint, options })
+}
+
+function build(parts: {
+  server: string
+  volume: string
+  subdirectory: string | undefined
+  mountpoint: string
+  options: readonly string[]
+}): MountRequest {
+  const flags: string[] = []
+  const servers = parts.server.split(',')
+  const rest = parts.subdirectory?.replace(/\/+$/, '')
+  if (rest !== undefined && rest !== '') flags.push(`--subdir-mount=${rest}`)
+  for (const option of parts.options) {
+    if (option === '') continue
+    const at = option.indexOf('=')
+    const word = at === -1 ? option : option.slice(0, at)
+    const value = at === -1 ? undefined : option.slice(at + 1)
+    const key = ALIASES[word] ?? word
+    if (key === 'ro') flags.push('--read-only')
+    else if (key === 'backup-volfile-servers' || key === 'backupvolfile-server')
+      servers.push(...(value ?? '').split(':'))
+    else if (key === 'server-port') flags.push(`--volfile-server-port=${value}`)
+    else if (VALUED.has(key)) flags.push(`--${key}=${value ?? 'on'}`)
+    else if (FLAGS.has(key)) flags.push(`--${key}`)
+    else if (!IGNORED.has(key) && !key.startsWith('x-') && !key.startsWith('comment'))
+      throw new UsageError(`the mount option '${option}' is not known`)
+  }
+  return {
+    servers: servers.filter(name => name !== ''),
+    volume: parts.volume,
+    mountpoint: resolve(parts.mountpoint),
+    flags,
+  }
+}
+
+/** Runs glusterfs for a mount; returns the exit status of mount(8)'s helper. */
+export function runMountHelper(glusterfs: string, words: readonly string[]): number {
+  let request: MountRequest
+  try {
+    request = parseMountWords(words)
+    checkMountpoint(request.mountpoint)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`mount.glusterfs: ${error.message}\n${USAGE}`)
+    return 1
+  }
+  const result = spawnSync(
+    process.execPath,
+    [
+      glusterfs,
+      ...request.servers.map(server => `--volfile-server=${server}`),
+      `--volfile-id=${request.volume}`,
+      ...request.flags,
+      request.mountpoint,
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  )
+  if (result.status === 0) return 0
+  process.stderr.write(`Mount failed. Check the log file for more details.\n`)
+  return 1
+}
+
+function checkMountpoint(path: string): void {
+  try {
+    if (!statSync(path).isDirectory())
+      throw new UsageError(`the mount point ${path} is not a directory`)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(
+      `the mount point ${path} cannot be used: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    )
+  }
+  const mounted = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .some(line => line.split(' ')[1] === path && line.split(' ')[2] === 'fuse.glusterfs')
+  if (mounted) throw new UsageError(`${path} is a mounted volume already`)
+}

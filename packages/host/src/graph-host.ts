@@ -1,0 +1,133 @@
+/**
+ * GraphHost: the graph that a process runs, from its first volfile through all later ones. A change
+ * of options is taken in place; a change of shape builds a second graph, which takes over when it is
+ * up. A volfile that cannot be used leaves everything as it is.
+ */
+
+import {
+  type Env,
+  Graph,
+  type GraphEvent,
+  type Instrument,
+  parseVolfile,
+  type ProcessInfo,
+  sameTopology,
+  type Volfile,
+  type VolfileNode,
+} from '@ashlar/core'
+import { definitionsFor } from './definitions.ts'
+
+export interface GraphHostOptions {
+  readonly env: Env
+  readonly process: ProcessInfo
+  /** `PATTERN.KEY=VALUE`: options set on the nodes whose name matches the pattern. */
+  readonly xlatorOptions?: readonly string[]
+  readonly lruLimit?: number
+  readonly instrument?: Instrument
+  readonly onEvent?: (event: GraphEvent, graph: Graph) => void
+  /** A graph of another shape is built and started: let it take over; the old one is stopped after. */
+  readonly onSwitch?: (next: Graph, old: Graph) => Promise<void>
+}
+
+export class GraphHost {
+  readonly #options: GraphHostOptions
+  #graph: Graph | undefined
+  #ids = 0
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(options: GraphHostOptions) {
+    this.#options = options
+  }
+
+  get graph(): Graph | undefined {
+    return this.#graph
+  }
+
+  /** Takes a volfile's text, after those before it. Rejects when the first one is of no use. */
+  apply(text: string): Promise<void> {
+    const work = this.#work.then(() => this.#apply(text))
+    this.#work = work.catch(() => undefined)
+    return work
+  }
+
+  async stop(): Promise<void> {
+    await this.#work
+    await this.#graph?.stop()
+  }
+
+  async #apply(text: string): Promise<void> {
+    const { env } = this.#options
+    const current = this.#graph
+    if (current === undefined) {
+      this.#graph = this.#build(this.#parse(text))
+      await this.#graph.start()
+      return
+    }
+    try {
+      const volfile = this.#parse(text)
+      if (sameTopology(current.volfile, volfile)) {
+        definitionsFor(volfile, env.log)
+        current.reconfigure(volfile)
+        env.log.info('options changed')
+        return
+      }
+      await this.#switch(volfile, current)
+    } catch (error) {
+      env.log.error('a changed volfile is not taken', { reason: (error as Error).message })
+    }
+  }
+
+  async #switch(volfile: Volfile, old: Graph): Promise<void> {
+    const { env, onSwitch } = this.#options
+    if (onSwitch === undefined) {
+      env.log.warning(
+        'the volume has another shape now; this process keeps the old one until it is started again',
+      )
+      return
+    }
+    const next = this.#build(volfile)
+    await next.start()
+    await onSwitch(next, old)
+    this.#graph = next
+    await old.stop()
+    env.log.info('switched to a new graph', { graph: next.id })
+  }
+
+  #build(volfile: Volfile): Graph {
+    const { env, process, lruLimit, instrument, onEvent } = this.#options
+    const graph: Graph = new Graph({
+      volfile,
+      definitions: definitionsFor(volfile, env.log),
+      env,
+      process,
+      id: this.#ids++,
+      ...(lruLimit === undefined ? {} : { lruLimit }),
+      ...(instrument === undefined ? {} : { instrument }),
+      onEvent: event => onEvent?.(event, graph),
+    })
+    return graph
+  }
+
+  #parse(text: string): Volfile {
+    const volfile = parseVolfile(text)
+    const { xlatorOptions = [] } = this.#options
+    return { nodes: volfile.nodes.map(node => withOptions(node, xlatorOptions)) }
+  }
+}
+
+function withOptions(node: VolfileNode, settings: readonly string[]): VolfileNode {
+  const options = new Map(node.options)
+  for (const setting of settings) {
+    const match = /^(.+?)\.([^=]+)=(.*)$/s.exec(setting)
+    if (match === null) continue
+    const [, pattern, key, value] = match as unknown as [string, string, string, string]
+    if (matches(pattern, node.name)) options.set(key, value)
+  }
+  return { ...node, options }
+}
+
+/** fnmatch(3) with stars only. */
+function matches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map(part => part.replace(/[.+^${}()|[\]\\?]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(name)
+}
