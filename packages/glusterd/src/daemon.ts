@@ -13,12 +13,13 @@ import { Portmap } from './bricks/portmap.ts'
 import { loadSocketNamer } from './bricks/socket-name.ts'
 import { BrickSupervisor } from './bricks/supervisor.ts'
 import { Hooks } from './hooks.ts'
-import { Manager } from './manager.ts'
+import { Manager, SERVED_KINDS } from './manager.ts'
 import { MAX_OP_VERSION } from './options/change.ts'
 import { ManagementServer } from './rpc/management-server.ts'
 import type { Settings } from './settings.ts'
 import { FileStore } from './store/file-store.ts'
 import { LocalHost } from './volume/host.ts'
+import type { VolumeKind } from './volume/volume.ts'
 
 /** Release whose behaviour this daemon has, and its own. */
 export const VERSION = '0.1.0'
@@ -28,6 +29,8 @@ export interface GlusterdOptions {
   readonly env: Env
   /** How bricks are started; processes of `settings.brickProgram` when absent. */
   readonly launcher?: BrickLauncher
+  /** Volume types that may be started; those of this release when absent. */
+  readonly servedKinds?: ReadonlySet<VolumeKind>
 }
 
 export class Glusterd {
@@ -55,7 +58,8 @@ export class Glusterd {
    * Reads the state, listens, and finds or starts the bricks of started volumes. Rejects when the
    * state is damaged or an address is taken.
    */
-  static async start({ settings, env, launcher }: GlusterdOptions): Promise<Glusterd> {
+  static async start(options: GlusterdOptions): Promise<Glusterd> {
+    const { settings, env } = options
     for (const directory of [settings.workDirectory, settings.runDirectory]) {
       mkdirSync(directory, { recursive: true })
     }
@@ -73,7 +77,7 @@ export class Glusterd {
       env,
       store,
       portmap,
-      launcher: launcher ?? new ProcessLauncher(settings.brickProgram, env),
+      launcher: options.launcher ?? new ProcessLauncher(settings.brickProgram, env),
       nameSocket: await loadSocketNamer(),
     })
     const hooks = new Hooks(settings, env)
@@ -84,6 +88,7 @@ export class Glusterd {
       bricks,
       hooks,
       host: new LocalHost(settings.hostnames),
+      servedKinds: options.servedKinds ?? SERVED_KINDS,
       volfilesChanged: () => server.volfilesChanged(),
     })
     const api = await buildApi({

@@ -39,12 +39,13 @@ export interface ManagerParts {
   readonly bricks: BrickSupervisor
   readonly hooks: Hooks
   readonly host: LocalHost
+  readonly servedKinds: ReadonlySet<Volume['kind']>
   /** Told when a volfile has changed. */
   readonly volfilesChanged: () => void
 }
 
 /** Types whose client translators this release has; others can be defined but not started. */
-const STARTABLE: ReadonlySet<Volume['kind']> = new Set(['distribute'])
+export const SERVED_KINDS: ReadonlySet<Volume['kind']> = new Set(['distribute'])
 
 export class Manager {
   readonly #parts: ManagerParts
@@ -274,7 +275,7 @@ export class Manager {
     if (volume.status === 'started' && !force) {
       throw new ManagementError('VOLUME_STARTED', `Volume ${name} already started`)
     }
-    if (!STARTABLE.has(volume.kind)) {
+    if (!this.#parts.servedKinds.has(volume.kind)) {
       throw new ManagementError(
         'NOT_AVAILABLE',
         `Volume ${name} is of type ${volume.kind}, which this release can define but not serve yet.`,

@@ -119,17 +119,20 @@ function fetchStatus(
 
 async function statusOfAll(input: CommandInput, words: StatusWords): Promise<number> {
   const volumes = await input.api.get<VolumeView[]>('/volumes')
-  const started = volumes.filter(volume => volume.status === 'started')
-  const answers: VolumeProcesses[] = []
-  for (const { name } of started) answers.push(await fetchStatus(input, name, words))
+  const answers = new Map<string, VolumeProcesses>()
+  for (const { name, status } of volumes) {
+    if (status === 'started') answers.set(name, await fetchStatus(input, name, words))
+  }
+  const started = [...answers.values()]
   return show(input, {
-    json: { volumes: answers },
-    xml: () => document(answers, words),
+    json: { volumes: started },
+    xml: () => document(started, words),
     text: () => {
       if (volumes.length === 0) input.terminal.err('No volumes present')
-      for (const answer of answers) input.terminal.out(statusText(answer, words))
-      for (const { name, status } of volumes) {
-        if (status !== 'started') input.terminal.err(`Volume ${name} is not started`)
+      for (const { name } of volumes) {
+        const answer = answers.get(name)
+        if (answer === undefined) input.terminal.err(`Volume ${name} is not started`)
+        input.terminal.out(answer === undefined ? ' ' : statusText(answer, words))
       }
     },
   })

@@ -2,6 +2,7 @@
  * One call to a brick process over its control socket.
  */
 
+import { existsSync } from 'node:fs'
 import { Dict, type Env } from '@ashlar/core'
 import { isFailure, RpcClient } from '@ashlar/transport'
 import { brickProgram } from '@ashlar/wire'
@@ -22,6 +23,7 @@ export function askBrick(
   name: string,
   input: Dict,
 ): Promise<BrickAnswer | undefined> {
+  if (!existsSync(socket)) return Promise.resolve(undefined)
   return new Promise(resolve => {
     const row = brickProgram.procedures[operation]
     const finish = (answer: BrickAnswer | undefined): void => {

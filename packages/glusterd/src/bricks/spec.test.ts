@@ -12,9 +12,7 @@ import { loadSocketNamer } from './socket-name.ts'
 import { brickSpec } from './spec.ts'
 
 const recordings = JSON.parse(
-  gunzipSync(
-    readFileSync(new URL('../../fixtures/volfiles.json.gz', import.meta.url)),
-  ).toString(),
+  gunzipSync(readFileSync(new URL('../../fixtures/volfiles.json.gz', import.meta.url))).toString(),
 ) as Record<string, { volume: string; files: Record<string, string> }>
 
 describe('the command line of a brick', () => {

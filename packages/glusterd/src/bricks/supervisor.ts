@@ -160,8 +160,8 @@ export class BrickSupervisor {
     const spec = this.spec(volume, brick)
     const pid = launcher.running(spec)
     if (pid !== undefined) {
-      await askBrick(env, spec.socket, 'TERMINATE', brick.path, new Dict())
-      if (!(await this.#ended(spec))) {
+      const asked = await askBrick(env, spec.socket, 'TERMINATE', brick.path, new Dict())
+      if (asked === undefined || !(await this.#ended(spec))) {
         launcher.signal(pid, 'SIGTERM')
         if (!(await this.#ended(spec))) {
           launcher.signal(pid, 'SIGKILL')
