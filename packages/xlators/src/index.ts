@@ -7,6 +7,7 @@ import type { AnyXlatorDefinition } from '@ashlar/core'
 import { distribute } from './cluster/distribute/index.ts'
 import { client } from './protocol/client/index.ts'
 import { server } from './protocol/server/index.ts'
+import { locks } from './features/locks/index.ts'
 import { utime } from './features/utime/index.ts'
 import { posix } from './storage/posix/index.ts'
 
@@ -15,5 +16,8 @@ export * from './passive.ts'
 
 /** Every translator there is, by type. */
 export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
-  [client, distribute, posix, server, utime].map(definition => [definition.type, definition]),
+  [client, distribute, locks, posix, server, utime].map(definition => [
+    definition.type,
+    definition,
+  ]),
 )

@@ -1,0 +1,408 @@
+/**
+ * features/locks: who may do what to which part of a file or directory, on a brick.
+ *
+ *   inodelk, entrylk   of the clients' own translators, in domains
+ *   lk                 of users: fcntl and flock
+ *
+ * All locks of a client go when its connection does. Facts: reference/brick-ondisk.md §9.
+ */
+
+import {
+  type Ctx,
+  defineOptions,
+  defineXlator,
+  Dict,
+  EntrylkCommand,
+  Errno,
+  failure,
+  type Fd,
+  type Flock,
+  type FopArgs,
+  type FopName,
+  type Inode,
+  LockCommand,
+  LockType,
+  type Reply,
+  type Xlator,
+  type XlatorSelf,
+} from '@ashlar/core'
+import { clearLocks, parseClearLocks } from './clear-locks.ts'
+import { addCounts, asksCounts, withoutCounts } from './counts.ts'
+import { InodeLocks } from './inode-locks.ts'
+import type { PosixLock } from './posix-locks.ts'
+import { RANGE_END, type RangeLock } from './range-locks.ts'
+import { type Holder, holderOf, type Outcome } from './waiting.ts'
+
+const options = defineOptions({
+  'notify-contention': {
+    kind: 'bool',
+    default: 'yes',
+    since: 40000,
+    doc: 'Tell the holder of a lock that somebody waits for it.',
+  },
+  'notify-contention-delay': {
+    kind: 'int',
+    default: '5',
+    min: 0,
+    max: 60,
+    since: 40000,
+    doc: 'Seconds between two such notices for one lock.',
+  },
+  trace: { kind: 'bool', default: 'off', doc: 'Log every lock.' },
+})
+
+type Self = XlatorSelf<typeof options>
+
+/** An inodelk at this offset without length locks an inode's metadata: a domain of its own. */
+const METADATA_START = (1n << 63n) - 2n
+
+/** Fops whose xdata may ask for lock counts. */
+const COUNTING = [
+  'lookup',
+  'stat',
+  'fstat',
+  'readv',
+  'writev',
+  'fsync',
+  'xattrop',
+  'fxattrop',
+  'setattr',
+  'fsetattr',
+  'truncate',
+  'ftruncate',
+] as const
+
+class Locks implements Xlator {
+  readonly #self: Self
+  readonly #key
+  /** Inodes with locks, for clients that go. */
+  readonly #locked = new Set<InodeLocks>()
+  readonly #notified = new Map<string, number>()
+
+  constructor(self: Self) {
+    this.#self = self
+    this.#key = self.contextKey<InodeLocks>()
+    for (const fop of COUNTING) this.#count(fop)
+  }
+
+  async inodelk(ctx: Ctx, args: FopArgs['inodelk']): Promise<Reply<'inodelk'>> {
+    return this.#rangeLock(ctx, args.loc.inode, args)
+  }
+
+  async finodelk(ctx: Ctx, args: FopArgs['finodelk']): Promise<Reply<'finodelk'>> {
+    return this.#rangeLock(ctx, args.fd.inode, args)
+  }
+
+  async #rangeLock(
+    ctx: Ctx,
+    inode: Inode,
+    args: { domain: string; command: number; flock: Flock },
+  ): Promise<Reply<'inodelk'>> {
+    const { flock } = args
+    if (ctx.lkOwner === '' || flock.start < 0n || flock.len < 0n) return failure(Errno.EINVAL)
+    if (args.command !== LockCommand.SETLK && args.command !== LockCommand.SETLKW)
+      return failure(Errno.EOPNOTSUPP)
+    const metadata = flock.start === METADATA_START && flock.len === 0n
+    const domain = metadata ? `${args.domain}:metadata` : args.domain
+    const range = {
+      start: flock.start,
+      end: flock.len === 0n ? RANGE_END : flock.start + flock.len - 1n,
+    }
+    const locks = this.#obtain(inode)
+    const lock: RangeLock = { ...holderOf(ctx), ...range, write: flock.type === LockType.WRLCK }
+    const outcome =
+      flock.type === LockType.UNLCK
+        ? locks.range(domain).release(lock)
+        : locks
+            .range(domain)
+            .acquire(lock, args.command === LockCommand.SETLKW, holder =>
+              this.#contend(inode, args.domain, holder, undefined),
+            )
+    return this.#finish(locks, outcome)
+  }
+
+  async entrylk(ctx: Ctx, args: FopArgs['entrylk']): Promise<Reply<'entrylk'>> {
+    return this.#entryLock(ctx, args.loc.inode, args)
+  }
+
+  async fentrylk(ctx: Ctx, args: FopArgs['fentrylk']): Promise<Reply<'fentrylk'>> {
+    return this.#entryLock(ctx, args.fd.inode, args)
+  }
+
+  async #entryLock(
+    ctx: Ctx,
+    inode: Inode,
+    args: { domain: string; name: string | undefined; command: number; type: number },
+  ): Promise<Reply<'entrylk'>> {
+    if (ctx.lkOwner === '') return failure(Errno.EINVAL)
+    const locks = this.#obtain(inode)
+    const lock = { ...holderOf(ctx), name: args.name, type: args.type }
+    const outcome =
+      args.command === EntrylkCommand.UNLOCK
+        ? locks.entry(args.domain).release(lock)
+        : locks
+            .entry(args.domain)
+            .acquire(lock, args.command === EntrylkCommand.LOCK, holder =>
+              this.#contend(inode, args.domain, holder, args.name ?? ''),
+            )
+    return this.#finish(locks, outcome)
+  }
+
+  async #finish(
+    locks: InodeLocks,
+    outcome: Promise<Outcome> | Outcome,
+  ): Promise<{ ok: true } | ReturnType<typeof failure>> {
+    this.#settle(locks)
+    const result = await outcome
+    if (typeof outcome !== 'number') this.#settle(locks)
+    return result === 0 ? { ok: true } : failure(result)
+  }
+
+  async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    const { flock, fd } = args
+    const range = normalise(flock)
+    if (range === undefined || ctx.lkOwner === '') return failure(Errno.EINVAL)
+    const locks = this.#obtain(fd.inode)
+    const lock: PosixLock = {
+      ...holderOf(ctx),
+      ...range,
+      pid: flock.pid,
+      write: flock.type === LockType.WRLCK,
+      fd: fd.serial,
+    }
+    const echo: Flock = { ...flock, lkOwner: ctx.lkOwner }
+    if (args.command === LockCommand.GETLK) {
+      const held = locks.posix.conflict(lock)
+      return {
+        ok: true,
+        flock: held === undefined ? { ...echo, type: LockType.UNLCK } : describe(held),
+      }
+    }
+    if (args.command !== LockCommand.SETLK && args.command !== LockCommand.SETLKW)
+      return failure(Errno.EOPNOTSUPP)
+    if (flock.type === LockType.UNLCK) {
+      locks.posix.unlock(lock)
+      this.#settle(locks)
+      return { ok: true, flock: echo }
+    }
+    const outcome = locks.posix.acquire(lock, args.command === LockCommand.SETLKW)
+    const result = await this.#finish(locks, outcome)
+    return result.ok ? { ok: true, flock: echo } : result
+  }
+
+  /** POSIX: closing any descriptor of a file drops the owner's locks on it. */
+  async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {
+    const locks = this.#key.get(args.fd.inode)
+    if (locks !== undefined && !locks.posix.empty) {
+      const { owner } = holderOf(ctx)
+      // A server that flushes for a client that has gone knows no owner: all locks of the fd.
+      locks.posix.drop(lock =>
+        ctx.lkOwner === '' ? lock.fd === args.fd.serial : lock.owner === owner,
+      )
+      this.#settle(locks)
+    }
+    return this.#self.child.flush(ctx, args)
+  }
+
+  release(fd: Fd): void {
+    const locks = this.#key.get(fd.inode)
+    if (locks === undefined || locks.posix.empty) return
+    locks.posix.drop(lock => lock.fd === fd.serial)
+    this.#settle(locks)
+  }
+
+  async unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
+    await this.#removal(ctx, args.loc.inode)
+    return this.#withParentCounts(args, args.loc, request => this.#self.child.unlink(ctx, request))
+  }
+
+  async rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
+    await this.#removal(ctx, args.loc.inode)
+    return this.#withParentCounts(args, args.loc, request => this.#self.child.rmdir(ctx, request))
+  }
+
+  async rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
+    await this.#removal(ctx, args.newloc.inode)
+    return this.#withParentCounts(args, args.oldloc, request =>
+      this.#self.child.rename(ctx, request),
+    )
+  }
+
+  async getxattr(ctx: Ctx, args: FopArgs['getxattr']): Promise<Reply<'getxattr'>> {
+    const request = parseClearLocks(args.name)
+    if (request === undefined) return this.#self.child.getxattr(ctx, args)
+    const locks = this.#key.get(args.loc.inode)
+    const cleared =
+      locks === undefined ? { blocked: 0, granted: 0 } : clearLocks(locks, request, ctx)
+    const text =
+      cleared.blocked + cleared.granted === 0
+        ? 'No locks cleared.'
+        : `${this.#self.graph.process.volfileId}: ${request.type} blocked locks=${cleared.blocked} granted locks=${cleared.granted}`
+    return { ok: true, dict: new Dict().setString(args.name, text) }
+  }
+
+  async getactivelk(_ctx: Ctx, args: FopArgs['getactivelk']): Promise<Reply<'getactivelk'>> {
+    const granted = this.#key.get(args.loc.inode)?.posix.granted ?? []
+    return {
+      ok: true,
+      locks: granted.map(lock => ({ flock: describe(lock), client: lock.client, flags: 0 })),
+    }
+  }
+
+  async setactivelk(_ctx: Ctx, args: FopArgs['setactivelk']): Promise<Reply<'setactivelk'>> {
+    const locks = this.#obtain(args.loc.inode)
+    for (const { flock, client } of args.locks) {
+      const range = normalise(flock)
+      if (range === undefined) return failure(Errno.EINVAL)
+      const holder: Holder = {
+        owner: `${client}\0${flock.lkOwner}`,
+        client,
+        lkOwner: flock.lkOwner,
+        pid: flock.pid,
+      }
+      const outcome = locks.posix.acquire(
+        { ...holder, ...range, write: flock.type === LockType.WRLCK, fd: 0 },
+        false,
+      )
+      if (outcome !== 0) {
+        this.#settle(locks)
+        return failure(Errno.EAGAIN)
+      }
+    }
+    this.#settle(locks)
+    return { ok: true }
+  }
+
+  clientGone(client: string): void {
+    for (const locks of this.#locked) {
+      locks.dropClient(client)
+      this.#settle(locks)
+    }
+  }
+
+  dump(): Readonly<Record<string, unknown>> {
+    return { lockedInodes: this.#locked.size }
+  }
+
+  /** Makes a fop answer the lock counts that its xdata asks for. */
+  #count(fop: (typeof COUNTING)[number]): void {
+    const child = this.#self.child[fop] as (
+      ctx: Ctx,
+      args: FopArgs[FopName],
+    ) => Promise<Reply<FopName>>
+    const counted = async (ctx: Ctx, args: FopArgs[typeof fop]): Promise<Reply<FopName>> => {
+      const { xdata } = args
+      if (!asksCounts(xdata)) return child(ctx, args)
+      const reply = await child(ctx, { ...args, xdata: withoutCounts(xdata) })
+      if (!reply.ok) return reply
+      const inode = this.#subject(args, reply)
+      const loc = 'loc' in args ? args.loc : undefined
+      return {
+        ...reply,
+        xdata: addCounts(xdata, reply.xdata, {
+          locks: inode === undefined ? undefined : this.#key.get(inode),
+          ...(loc?.parent === undefined
+            ? {}
+            : { parentLocks: this.#key.get(loc.parent), name: loc.name }),
+        }),
+      }
+    }
+    Object.assign(this, { [fop]: counted })
+  }
+
+  /** A lookup counts what it has found, everything else what it was called on. */
+  #subject(args: FopArgs[FopName], reply: Reply<FopName>): Inode | undefined {
+    if ('fd' in args) return args.fd.inode
+    if (!('loc' in args)) return undefined
+    if (args.loc.inode.linked || !('stat' in reply)) return args.loc.inode
+    return this.#self.inodes.find((reply as { stat: { gfid: Inode['gfid'] } }).stat.gfid)
+  }
+
+  async #withParentCounts<
+    A extends { xdata?: Dict | undefined },
+    R extends { ok: boolean; xdata?: Dict | undefined },
+  >(args: A, loc: FopArgs['unlink']['loc'], call: (args: A) => Promise<R>): Promise<R> {
+    const { xdata } = args
+    if (!asksCounts(xdata)) return call(args)
+    const reply = await call({ ...args, xdata: withoutCounts(xdata) })
+    if (!reply.ok) return reply
+    const locks = loc.parent === undefined ? undefined : this.#key.get(loc.parent)
+    return {
+      ...reply,
+      xdata: addCounts(xdata, reply.xdata, { locks, parentLocks: locks, name: loc.name }),
+    }
+  }
+
+  async #removal(ctx: Ctx, inode: Inode): Promise<void> {
+    if (ctx.pid < 0) return
+    await this.#key.get(inode)?.removable(ctx.client)
+  }
+
+  #obtain(inode: Inode): InodeLocks {
+    return this.#key.obtain(inode, () => new InodeLocks(inode))
+  }
+
+  #settle(locks: InodeLocks): void {
+    locks.settle()
+    const held = !locks.posix.empty || locks.ranges.size > 0 || locks.entries.size > 0
+    if (held) this.#locked.add(locks)
+    else this.#locked.delete(locks)
+  }
+
+  /** Tells the holder of a lock that it is waited for, not too often. */
+  #contend(inode: Inode, domain: string, holder: Holder, name: string | undefined): void {
+    const { options: set, env } = this.#self
+    if (!set['notify-contention']) return
+    const key = `${holder.owner}\0${inode.gfid}\0${domain}\0${name ?? ''}`
+    const now = env.clock.monotonic()
+    if (
+      now - (this.#notified.get(key) ?? Number.NEGATIVE_INFINITY) <
+      set['notify-contention-delay'] * 1000
+    )
+      return
+    if (this.#notified.size > 1024) this.#notified.clear()
+    this.#notified.set(key, now)
+    this.#self.notify(contentionEvent(inode, domain, holder, name))
+  }
+}
+
+function contentionEvent(
+  inode: Inode,
+  domain: string,
+  holder: Holder,
+  name: string | undefined,
+): Parameters<Self['notify']>[0] {
+  const { gfid } = inode
+  const { client } = holder
+  return name === undefined
+    ? { kind: 'inodelk-contention', gfid, domain, client }
+    : { kind: 'entrylk-contention', gfid, domain, name, client }
+}
+
+/** The range of a flock; undefined when it begins before the file. */
+function normalise(flock: Flock): { start: bigint; end: bigint } | undefined {
+  let { start, len } = flock
+  if (len < 0n) {
+    start += len
+    len = -len
+  }
+  if (start < 0n) return undefined
+  return { start, end: len === 0n ? RANGE_END : start + len - 1n }
+}
+
+function describe(lock: PosixLock): Flock {
+  return {
+    type: lock.write ? LockType.WRLCK : LockType.RDLCK,
+    whence: 0,
+    start: lock.start,
+    len: lock.end === RANGE_END ? 0n : lock.end - lock.start + 1n,
+    pid: lock.pid,
+    lkOwner: lock.lkOwner,
+  }
+}
+
+export const locks = defineXlator({
+  type: 'features/locks',
+  options,
+  create: self => new Locks(self),
+})

@@ -1,0 +1,79 @@
+/** InodeLocks: everything that is locked on one inode, by kind and domain. */
+
+import type { Inode } from '@ashlar/core'
+import { EntryLocks } from './entry-locks.ts'
+import { PosixLocks } from './posix-locks.ts'
+import { RangeLocks } from './range-locks.ts'
+
+export class InodeLocks {
+  readonly inode: Inode
+  readonly posix = new PosixLocks()
+  readonly ranges = new Map<string, RangeLocks>()
+  readonly entries = new Map<string, EntryLocks>()
+  /** Removals that wait until no other client holds an inodelk. */
+  #removals: { client: string; go: () => void }[] = []
+  #held = false
+
+  constructor(inode: Inode) {
+    this.inode = inode
+  }
+
+  range(domain: string): RangeLocks {
+    let locks = this.ranges.get(domain)
+    if (locks === undefined) {
+      locks = new RangeLocks()
+      this.ranges.set(domain, locks)
+    }
+    return locks
+  }
+
+  entry(domain: string): EntryLocks {
+    let locks = this.entries.get(domain)
+    if (locks === undefined) {
+      locks = new EntryLocks()
+      this.entries.set(domain, locks)
+    }
+    return locks
+  }
+
+  /** After any change: a locked inode is not evicted, empty domains go, removals go ahead. */
+  settle(): void {
+    for (const [domain, locks] of this.ranges) if (locks.empty) this.ranges.delete(domain)
+    for (const [domain, locks] of this.entries) if (locks.empty) this.entries.delete(domain)
+    const held = !this.posix.empty || this.ranges.size > 0 || this.entries.size > 0
+    if (held !== this.#held) {
+      this.#held = held
+      if (held) this.inode.table.ref(this.inode)
+      else this.inode.table.unref(this.inode)
+    }
+    const ready = this.#removals.filter(removal => !this.#lockedByOthers(removal.client))
+    this.#removals = this.#removals.filter(removal => !ready.includes(removal))
+    for (const removal of ready) removal.go()
+  }
+
+  /** Resolves when no other user's inodelk stands against removing the inode. */
+  removable(client: string): Promise<void> | undefined {
+    if (!this.#lockedByOthers(client)) return undefined
+    return new Promise(go => {
+      this.#removals.push({ client, go })
+    })
+  }
+
+  #lockedByOthers(client: string): boolean {
+    for (const locks of this.ranges.values()) {
+      if (locks.granted.some(lock => lock.client !== client && lock.pid >= 0)) return true
+    }
+    return false
+  }
+
+  dropClient(client: string): void {
+    for (const locks of this.ranges.values()) locks.dropClient(client)
+    for (const locks of this.entries.values()) locks.dropClient(client)
+    this.posix.drop(lock => lock.client === client)
+    this.#removals = this.#removals.filter(removal => {
+      if (removal.client === client) removal.go()
+      return removal.client !== client
+    })
+    this.settle()
+  }
+}

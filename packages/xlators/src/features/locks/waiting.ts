@@ -1,0 +1,36 @@
+/**
+ * What all three kinds of locks share: who holds one, and how a request waits for one.
+ *
+ * An owner is a client connection together with the bytes it calls itself by: two mounts never
+ * share one. Facts: reference/brick-ondisk.md §9.
+ */
+
+import type { Ctx, Errno } from '@ashlar/core'
+
+export interface Holder {
+  /** Connection and lk-owner in one, for comparing. */
+  readonly owner: string
+  readonly client: string
+  readonly lkOwner: string
+  readonly pid: number
+}
+
+export function holderOf(ctx: Ctx): Holder {
+  return {
+    owner: `${ctx.client}\0${ctx.lkOwner}`,
+    client: ctx.client,
+    lkOwner: ctx.lkOwner,
+    pid: ctx.pid,
+  }
+}
+
+/** The outcome of a request for a lock: 0 granted, else an errno. */
+export type Outcome = 0 | Errno
+
+/** A request that waits; settled exactly once. */
+export interface Waiter {
+  settle(outcome: Outcome): void
+}
+
+/** Told whom a waiting request is blocked by. */
+export type Contention = (held: Holder) => void
