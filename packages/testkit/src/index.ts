@@ -1,1 +1,10 @@
-export {}
+/**
+ * @packageDocumentation
+ * What tests share. Imported by tests only.
+ */
+
+export * from './memory/index.ts'
+export { MemoryFile } from './memory/memory-file.ts'
+export { MemoryStore } from './memory/memory-store.ts'
+export { Pages } from './memory/pages.ts'
+export { RangeLocks } from './memory/range-locks.ts'

@@ -129,6 +129,11 @@ export async function setattr(state: BridgeState, request: Request): Promise<voi
   const ctx = state.callers.ctx(request, owner)
   let valid = graphBits(wanted.valid)
   let latest: Iatt | undefined
+  if (wanted.valid === 0) {
+    // Nothing to set is how the kernel asks that set-id bits go, before a write.
+    const problem = await dropPrivileges(state, node)
+    if (problem !== undefined) return state.failInode(request, problem)
+  }
   if ((wanted.valid & Fattr.SIZE) !== 0) {
     if ((wanted.valid & Fattr.KILL_SUIDGID) !== 0) {
       const problem = await dropPrivileges(state, node)

@@ -77,7 +77,7 @@ export class FuseBridge {
   }
 
   /** To be called with what reaches the top of the graph (`GraphOptions.onEvent`). */
-  onEvent(event: GraphEvent): void {
+  graphEvent(event: GraphEvent): void {
     this.#state.invalidations.event(event)
   }
 
@@ -207,7 +207,7 @@ export class FuseBridge {
       each.reason = 'interrupted'
       each.controller.abort()
     }
-    for (const file of [...files]) files.remove(file.handle)
+    for (const file of files) files.remove(file.handle)
     this.#state.graph.inodes.setInvalidator(undefined)
   }
 }

@@ -29,6 +29,7 @@ import {
 import { dropPrivileges } from './attributes.ts'
 import type { OpenFile } from './files.ts'
 import { unlockAll } from './locks.ts'
+import type { Node } from './nodes.ts'
 import { graphOpenFlags, kernelOpenFlags } from './open-flags.ts'
 import type { Request } from './request.ts'
 import type { BridgeState } from './state.ts'
@@ -45,7 +46,7 @@ export async function open(state: BridgeState, request: Request): Promise<void> 
     return
   }
   if ((openFlags & OPEN_KILL_SUIDGID) !== 0) {
-    const problem = await dropPrivileges(state, node)
+    const problem = await dropUnasked(state, node)
     if (problem !== undefined) return state.failInode(request, problem)
   }
   const { graph } = state
@@ -91,9 +92,10 @@ export async function write(state: BridgeState, request: Request): Promise<void>
   const data = payload(state, request, size)
   const ctx = state.callers.ctx(request, (writeFlags & WRITE_LOCKOWNER) === 0 ? '' : lockOwner)
   if ((writeFlags & WRITE_KILL_SUIDGID) !== 0 && (file.node.mode & 0o6000) !== 0) {
-    const problem = await dropPrivileges(state, file.node)
+    const problem = await dropUnasked(state, file.node)
     if (problem !== undefined) return state.failInode(request, problem)
   }
+  file.dirty = true
   const fd = file.fd.ref()
   const reply = await state.graph.top.writev(ctx, { fd, data, offset, flags })
   fd.unref()
@@ -103,6 +105,14 @@ export async function write(state: BridgeState, request: Request): Promise<void>
   }
   WRITE_OUT.encode(state.device.scratch, OUT_HEADER_BYTES, { size: reply.written })
   state.device.reply(request.unique, WRITE_OUT.size)
+}
+
+/** Drops set-id bits in passing: the kernel learns of it apart from the reply. */
+async function dropUnasked(state: BridgeState, node: Node): Promise<Failure | undefined> {
+  const before = node.mode
+  const problem = await dropPrivileges(state, node)
+  if (node.mode !== before) state.invalidations.attributes(node.inode)
+  return problem
 }
 
 /** The bytes of a write, ours to keep. */
@@ -120,10 +130,11 @@ export async function flush(state: BridgeState, request: Request): Promise<void>
   const { fh, lockOwner } = request.take(FLUSH_IN)
   const file = state.file(request, fh)
   if (file === undefined) return
-  if ((file.fd.flags & OpenFlag.ACCMODE) === OpenFlag.RDONLY && !file.node.locked) {
+  if (!file.dirty && !file.node.locked) {
     state.ok(request)
     return
   }
+  file.dirty = false
   const fd = file.fd.ref()
   const reply = await state.graph.top.flush(state.callers.ctx(request, lockOwner), { fd })
   fd.unref()
@@ -156,7 +167,7 @@ export async function fsync(state: BridgeState, request: Request): Promise<void>
 /** Everything written through this mount goes to the disks. */
 export async function syncfs(state: BridgeState, request: Request): Promise<void> {
   const ctx = state.callers.ctx(request)
-  for (const file of [...state.files]) {
+  for (const file of state.files) {
     const writable = (file.fd.flags & OpenFlag.ACCMODE) !== OpenFlag.RDONLY
     if (file.broken || !writable || file.fd.references === 0) continue
     const fd = file.fd.ref()
@@ -177,9 +188,10 @@ export async function fallocate(state: BridgeState, request: Request): Promise<v
   }
   // The kernel says nothing of privileges here; only root is sure to have them.
   if (request.uid !== 0 && (file.node.mode & 0o6000) !== 0) {
-    const problem = await dropPrivileges(state, file.node)
+    const problem = await dropUnasked(state, file.node)
     if (problem !== undefined) return state.failInode(request, problem)
   }
+  file.dirty = true
   const fd = file.fd.ref()
   const problem = await allocate(state, request, fd, { mode, offset, length })
   fd.unref()
@@ -259,9 +271,10 @@ async function copy(
   range: { sourceOffset: number; targetOffset: number; length: number; flags: number },
 ): Promise<number | Failure> {
   if (request.uid !== 0 && (target.node.mode & 0o6000) !== 0) {
-    const problem = await dropPrivileges(state, target.node)
+    const problem = await dropUnasked(state, target.node)
     if (problem !== undefined) return problem
   }
+  target.dirty = true
   const from = source.fd.ref()
   const to = target.fd.ref()
   const reply = await state.graph.top.copy_file_range(state.callers.ctx(request), {

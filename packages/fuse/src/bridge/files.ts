@@ -11,6 +11,8 @@ export interface OpenFile {
   fd: Fd
   /** The file could not be opened again on a new graph: everything but its release fails. */
   broken: boolean
+  /** Something was written through it since it was last flushed. */
+  dirty: boolean
   /** Where a listing stands. */
   stream: DirectoryStream | undefined
 }
@@ -24,7 +26,14 @@ export class FileTable {
   }
 
   add(node: Node, fd: Fd): OpenFile {
-    const file: OpenFile = { handle: this.#next++, node, fd, broken: false, stream: undefined }
+    const file: OpenFile = {
+      handle: this.#next++,
+      node,
+      fd,
+      broken: false,
+      dirty: false,
+      stream: undefined,
+    }
     this.#byHandle.set(file.handle, file)
     node.opened += 1
     return file

@@ -26,7 +26,7 @@ export async function moveToGraph(state: BridgeState, next: Graph): Promise<Fd[]
     waiting.controller.abort()
   }
   const left: Fd[] = []
-  for (const file of [...state.files]) {
+  for (const file of state.files) {
     if (file.broken) continue
     const before = file.fd
     const fd = await reopen(state, old, file)

@@ -102,7 +102,7 @@ export class Invalidations {
   }
 
   async #dropNames(inode: Inode): Promise<void> {
-    for (const { parent, name } of [...inode.dentries]) {
+    for (const { parent, name } of inode.dentries) {
       const parentNode = this.#nodes.find(parent.gfid)
       if (parentNode === undefined) continue
       const bytes = encodeName(name)
