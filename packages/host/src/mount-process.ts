@@ -167,7 +167,7 @@ export class MountProcess {
     ) {
       this.#options.env.log.warning('no brick of the volume can be reached')
     }
-    this.#bridge?.onEvent(event)
+    this.#bridge?.graphEvent(event)
   }
 
   /** The next graph takes over once it has a brick. */

@@ -25,11 +25,11 @@ export function holderOf(ctx: Ctx): Holder {
 }
 
 /** The outcome of a request for a lock: 0 granted, else an errno. */
-export type Outcome = 0 | Errno
+export type Outcome = Errno
 
 /** A request that waits; settled exactly once. */
 export interface Waiter {
-  settle(outcome: Outcome): void
+  readonly settle: (outcome: Outcome) => void
 }
 
 /** Told whom a waiting request is blocked by. */
