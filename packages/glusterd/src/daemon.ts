@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { addressText, type Env } from '@ashlar/core'
+import { type Address, addressText, type Env } from '@ashlar/core'
 import type { FastifyInstance } from 'fastify'
 import { buildApi, listenApi } from './api/server.ts'
 import { type BrickLauncher, ProcessLauncher } from './bricks/launcher.ts'
@@ -16,7 +16,7 @@ import { Hooks } from './hooks.ts'
 import { Manager, SERVED_KINDS } from './manager.ts'
 import { MAX_OP_VERSION } from './options/change.ts'
 import { ManagementServer } from './rpc/management-server.ts'
-import type { Settings } from './settings.ts'
+import { GLUSTERD_PORT, type Settings } from './settings.ts'
 import { FileStore } from './store/file-store.ts'
 import { LocalHost } from './volume/host.ts'
 import type { VolumeKind } from './volume/volume.ts'
@@ -33,30 +33,44 @@ export interface GlusterdOptions {
   readonly servedKinds?: ReadonlySet<VolumeKind>
 }
 
-export class Glusterd {
+interface Parts {
   readonly manager: Manager
   readonly portmap: Portmap
-  readonly #api: FastifyInstance
-  readonly #server: ManagementServer
-  readonly #hooks: Hooks
+  readonly address: Address
+  readonly adopted: Promise<void>
+  readonly api: FastifyInstance
+  readonly server: ManagementServer
+  readonly hooks: Hooks
+}
 
-  private constructor(
-    manager: Manager,
-    portmap: Portmap,
-    api: FastifyInstance,
-    server: ManagementServer,
-    hooks: Hooks,
-  ) {
-    this.manager = manager
-    this.portmap = portmap
-    this.#api = api
-    this.#server = server
-    this.#hooks = hooks
+export class Glusterd {
+  readonly #parts: Parts
+
+  private constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  get manager(): Manager {
+    return this.#parts.manager
+  }
+
+  get portmap(): Portmap {
+    return this.#parts.portmap
+  }
+
+  /** Where the handshake and portmap programs are served. */
+  get address(): Address {
+    return this.#parts.address
+  }
+
+  /** Resolves when the bricks of started volumes have been found or started. */
+  get adopted(): Promise<void> {
+    return this.#parts.adopted
   }
 
   /**
-   * Reads the state, listens, and finds or starts the bricks of started volumes. Rejects when the
-   * state is damaged or an address is taken.
+   * Reads the state, listens, and begins to find or start the bricks of started volumes. Rejects
+   * when the state is damaged or an address is taken.
    */
   static async start(options: GlusterdOptions): Promise<Glusterd> {
     const { settings, env } = options
@@ -66,7 +80,12 @@ export class Glusterd {
     mkdirSync(join(settings.logDirectory, 'bricks'), { recursive: true })
     const store = new FileStore(settings.workDirectory, env)
     const portmap = new Portmap()
-    const server = new ManagementServer({ env, store, portmap })
+    const server = new ManagementServer({
+      env,
+      store,
+      portmap,
+      relocated: settings.port !== GLUSTERD_PORT,
+    })
     const bound = await server.listen({
       host: settings.bindAddress ?? '0.0.0.0',
       port: settings.port,
@@ -107,14 +126,17 @@ export class Glusterd {
       },
     })
     await listenApi(api, settings.apiSocket)
-    await bricks.adopt(store.volumes())
-    return new Glusterd(manager, portmap, api, server, hooks)
+    const adopted = bricks.adopt(store.volumes()).catch((error: unknown) => {
+      env.log.error('bricks could not be looked after', { reason: String(error) })
+    })
+    return new Glusterd({ manager, portmap, address: bound, adopted, api, server, hooks })
   }
 
   /** Stops serving. Bricks go on. */
   async stop(): Promise<void> {
-    await this.#hooks.idle()
-    await this.#api.close()
-    await this.#server.close()
+    const { hooks, api, server } = this.#parts
+    await hooks.idle()
+    await api.close()
+    await server.close()
   }
 }

@@ -5,17 +5,31 @@
 
 import type { Env } from '@ashlar/core'
 
-/** A free port. Rejects when the range is used up. */
+/** Ports that are given out; several bricks look for one at the same time. */
+export interface PortReservations {
+  /** False when the port is already somebody's. */
+  reserve(port: number): boolean
+  release(port: number): void
+}
+
+/**
+ * A free port, reserved: `last` if it still is, so that a brick keeps its port. Rejects when none
+ * is left in the range.
+ */
 export async function freePort(
   env: Env,
   range: { basePort: number; maxPort: number },
-  taken: (port: number) => boolean,
+  reservations: PortReservations,
+  last: number,
 ): Promise<number> {
   const size = range.maxPort - range.basePort + 1
-  const start = env.random.integer(size)
+  const inRange = last >= range.basePort && last <= range.maxPort
+  const start = inRange ? last - range.basePort : env.random.integer(size)
   for (let step = 0; step < size; step++) {
     const port = range.basePort + ((start + step) % size)
-    if (!taken(port) && (await isFree(env, port))) return port
+    if (!reservations.reserve(port)) continue
+    if (await isFree(env, port)) return port
+    reservations.release(port)
   }
   throw new Error(`no free port between ${range.basePort} and ${range.maxPort}`)
 }

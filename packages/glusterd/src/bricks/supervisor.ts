@@ -11,7 +11,7 @@ import type { PoolStore } from '../store/pool-store.ts'
 import type { Brick, Volume } from '../volume/volume.ts'
 import type { BrickLauncher } from './launcher.ts'
 import { askBrick } from './operations.ts'
-import { freePort } from './ports.ts'
+import { freePort, type PortReservations } from './ports.ts'
 import type { Portmap } from './portmap.ts'
 import type { SocketNamer } from './socket-name.ts'
 import { type BrickSpec, brickSpec } from './spec.ts'
@@ -41,6 +41,14 @@ export class BrickSupervisor {
   readonly #parts: SupervisorParts
   /** Ports given out to processes that have not signed in yet. */
   readonly #promised = new Set<number>()
+  readonly #reservations: PortReservations = {
+    reserve: port => {
+      if (this.#parts.portmap.uses(port) || this.#promised.has(port)) return false
+      this.#promised.add(port)
+      return true
+    },
+    release: port => this.#promised.delete(port),
+  }
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts
@@ -89,15 +97,15 @@ export class BrickSupervisor {
 
   /** When glusterd starts: running bricks are known again, missing ones are started. */
   async adopt(volumes: readonly Volume[]): Promise<void> {
-    for (const volume of volumes) {
-      if (volume.status !== 'started') continue
+    const started = volumes.filter(volume => volume.status === 'started')
+    for (const volume of started) {
       for (const brick of this.local(volume)) {
         const pid = this.#parts.launcher.running(this.spec(volume, brick))
         if (pid === undefined || brick.port < this.#parts.settings.basePort) continue
         this.#parts.portmap.signIn(brick.path, brick.port, pid, undefined)
       }
-      await this.startVolume(volume, true)
     }
+    await Promise.all(started.map(volume => this.startVolume(volume, true)))
   }
 
   async #start(volume: Volume, brick: Brick): Promise<void> {
@@ -109,19 +117,14 @@ export class BrickSupervisor {
     const old = this.spec(volume, brick)
     rmSync(old.pidFile, { force: true })
     if (existsSync(old.socket) && lstatSync(old.socket).isSocket()) rmSync(old.socket)
-    const port = await freePort(
-      env,
-      settings,
-      each => portmap.uses(each) || this.#promised.has(each),
-    )
-    this.#promised.add(port)
+    const port = await freePort(env, settings, this.#reservations, brick.port)
     brick.port = port
     try {
       const spec = this.spec(volume, brick)
       await this.#signedIn(volume, brick, () => launcher.launch(spec))
       env.log.info('brick started', { volume: volume.name, brick: brick.path, port })
     } finally {
-      this.#promised.delete(port)
+      this.#reservations.release(port)
     }
   }
 

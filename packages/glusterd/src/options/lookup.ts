@@ -17,11 +17,11 @@ export function rowsOf(key: string): readonly OptionRow[] {
   return BY_KEY.get(key) ?? []
 }
 
-/** The full key: as typed, or completed when exactly one key ends in `.WORD`. */
+/** The full key: as typed, or completed when exactly one key is WORD behind its domain. */
 export function completeKey(word: string): string | undefined {
   if (BY_KEY.has(word)) return word
   if (word.includes('.')) return undefined
-  const matches = [...BY_KEY.keys()].filter(key => key.endsWith(`.${word}`))
+  const matches = [...BY_KEY.keys()].filter(key => key.slice(domainOf(key).length + 1) === word)
   return matches.length === 1 ? matches[0] : undefined
 }
 

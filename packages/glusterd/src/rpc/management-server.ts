@@ -9,6 +9,7 @@ import { AcceptStatus, callbackProgram, handshakeProgram, portmapProgram } from 
 import type { Portmap } from '../bricks/portmap.ts'
 import type { PoolStore } from '../store/pool-store.ts'
 import { isLocalAddress } from '../volume/host.ts'
+import { withBrickPorts } from './relocated.ts'
 import { findVolfile, VOLFILE_ID_BYTES_MAX } from './volfile-id.ts'
 
 const { GETSPEC, EVENT_NOTIFY, GET_VOLUME_INFO, GET_SNAPSHOT_INFO, PING, SET_LK_VER } =
@@ -19,6 +20,8 @@ export interface ManagementServerParts {
   readonly env: Env
   readonly store: PoolStore
   readonly portmap: Portmap
+  /** glusterd is not at GlusterFS's port: clients cannot ask it for the ports of bricks. */
+  readonly relocated: boolean
 }
 
 type GetspecArgs = { key: string; xdata: Dict | undefined }
@@ -98,7 +101,11 @@ export class ManagementServer {
     if (oldest === undefined || newest === undefined) return refuse(Errno.EINVAL)
     const needed = spec.volume.clientOpVersion
     if (!spec.internal && (oldest > needed || newest < needed)) return refuse(Errno.EOPNOTSUPP)
-    call.reply({ ret: Buffer.byteLength(spec.text), errno: 0, spec: spec.text, xdata: undefined })
+    const text =
+      this.#parts.relocated && !spec.internal
+        ? withBrickPorts(spec.text, spec.volume, this.#parts.portmap)
+        : spec.text
+    call.reply({ ret: Buffer.byteLength(text), errno: 0, spec: text, xdata: undefined })
   }
 
   #volumeInfo(call: IncomingCall<{ dict: Dict | undefined }>): void {
@@ -138,7 +145,9 @@ export class ManagementServer {
         const { brick, port, pid } = call.args as { brick: string; port: number; pid: number }
         if (!isTrusted(call.connection)) return call.reply({ ret: -1, errno: Errno.EPERM })
         this.#parts.env.log.info('brick signed in', { brick, port, pid })
+        const moved = portmap.port(brick) !== port
         portmap.signIn(brick, port, pid, call.connection)
+        if (moved && this.#parts.relocated) this.volfilesChanged()
         return call.reply({ ret: 0, errno: 0 })
       }
       case SIGNOUT: {

@@ -21,15 +21,16 @@ export interface BrickRules {
   readonly rootPath: string
 }
 
-/** Without root a brick keeps its attributes under `user.`, as storage/posix does. */
-const PREFIX = process.geteuid?.() === 0 ? 'trusted.' : 'user.'
 /** Names in messages are always the official ones. */
 const VOLUME_ID = 'trusted.glusterfs.volume-id'
 const GFID = 'trusted.gfid'
 const TEST = 'trusted.glusterfs.test'
 
+const IS_ROOT = process.geteuid?.() === 0
+
+/** The name on disk: without root a brick keeps its attributes under `user.`, as posix does. */
 function own(name: string): string {
-  return name.replace(/^trusted\./, PREFIX)
+  return IS_ROOT ? name : `user.${name}`
 }
 
 function invalid(message: string): ManagementError {
