@@ -172,8 +172,11 @@ export class Handles {
   #makeHome(gfid: Gfid): void {
     const text = gfidText(gfid)
     const first = `${this.root}/.glusterfs/${text.slice(0, 2)}`
+    const second = `${first}/${text.slice(2, 4)}`
+    // The first level is made when the brick is opened, unless somebody has removed it since.
+    if (sys.mkdirat(sys.AT_FDCWD, second, 0o700) !== -Errno.ENOENT) return
     sys.mkdirat(sys.AT_FDCWD, first, 0o700)
-    sys.mkdirat(sys.AT_FDCWD, `${first}/${text.slice(2, 4)}`, 0o700)
+    sys.mkdirat(sys.AT_FDCWD, second, 0o700)
   }
 }
 

@@ -16,7 +16,7 @@ import {
   S_IFMT,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import type { Brick, FdState } from './brick.ts'
+import { type Brick, buildIatt, type FdState } from './brick.ts'
 import { answer } from './requested.ts'
 
 const DT_DIR = 4
@@ -122,8 +122,11 @@ export class Listing {
   /** An entry with attributes; undefined when it has gone meanwhile. */
   #describe(open: FdState, entry: Dirent, args: FopArgs['readdirp']): DirentPlus | undefined {
     const brick = this.#brick
-    if (entry.name === '.' || entry.name === '..') return { ...entry, stat: EMPTY_IATT }
     if (sys.statat(open.fd, entry.name, brick.stat) < 0) return undefined
+    if (entry.name === '.' || entry.name === '..') {
+      // Without identity, but known to be directories: distribute shows each from one brick only.
+      return { ...entry, stat: buildIatt(brick.stat, NULL_GFID, null) }
+    }
     const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
     const path = `/proc/self/fd/${open.fd}/${entry.name}`
     const gfid = brick.storedGfid(path)
