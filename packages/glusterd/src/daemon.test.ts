@@ -229,7 +229,9 @@ describe('glusterd', () => {
   it('finds running bricks again and starts those that are missing', async () => {
     const daemon = await houseWithVolume()
     await daemon.manager.start('gv0', false)
-    const ports = house.launcher.launched.map(spec => daemon.portmap.port(spec.path))
+    const ports = new Map(
+      house.launcher.launched.map(spec => [spec.path, daemon.portmap.port(spec.path)]),
+    )
     await daemon.stop()
     house.launcher.alive.delete(join(house.scratch, 'b2'))
     house.launcher.launched.length = 0
@@ -248,7 +250,9 @@ describe('glusterd', () => {
     expect(house.launcher.launched.map(spec => spec.path)).toEqual([join(house.scratch, 'b2')])
     const processes = await again.manager.status('gv0', {})
     expect(processes.bricks.map(brick => brick.online)).toEqual([true, true])
-    expect(processes.bricks.map(brick => brick.port).sort()).toEqual(ports.sort())
+    expect(processes.bricks.map(brick => brick.port)).toEqual(
+      processes.bricks.map(brick => ports.get(brick.path)),
+    )
   })
 
   it('takes back what a failed create has done', async () => {
