@@ -4,7 +4,7 @@ import { MANAGEMENT_ERRORS } from './errors.ts'
 
 it('documents every error with its HTTP status, and no other', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const documented = [...readme.matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(
+  const documented = [...readme.matchAll(/^\| `([A-Z_]+)` +\| (\d+) +\|/gm)].map(
     ([, code, status]) => `${code} ${status}`,
   )
   const registered = Object.entries(MANAGEMENT_ERRORS).map(
