@@ -1,7 +1,7 @@
 /**
  * @packageDocumentation
  * The HTTP API of glusterd, version 1: schemas, types and errors, shared by the daemon, the
- * command line and the console.
+ * command line and the web console alike.
  */
 
 export * from './errors.ts'
