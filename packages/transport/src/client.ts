@@ -97,6 +97,7 @@ export class RpcClient {
   /** Sum of ticks: the coarse clock by which calls grow old. */
   #elapsed = 0
   #seen = 0
+  #queued = 0
   #silentTicks = 0
 
   constructor(options: RpcClientOptions) {
@@ -279,8 +280,10 @@ export class RpcClient {
       this.#silentTicks = 0
       return
     }
-    const silent = connection.activity === this.#seen
+    // A peer that takes what we send is alive, though it has not answered yet.
+    const silent = connection.activity === this.#seen && connection.queued >= this.#queued
     this.#seen = connection.activity
+    this.#queued = connection.queued
     this.#silentTicks = silent ? this.#silentTicks + 1 : 0
     if (this.#pingTimeoutMs > 0) {
       if (this.#silentTicks >= PING_TICKS) {

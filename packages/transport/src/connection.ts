@@ -29,7 +29,7 @@ export class RpcConnection implements StreamHandler {
   #flushing = false
   #closed = false
   #reason: string | undefined
-  /** Grows with everything that arrives or leaves: a sign of life to compare. */
+  /** Grows with everything that arrives: the peer's sign of life, to compare. */
   activity = 0
 
   constructor(events: ConnectionEvents, recordBytesMax?: number) {
@@ -105,7 +105,6 @@ export class RpcConnection implements StreamHandler {
   }
 
   drained(): void {
-    this.activity += 1
     this.writer.rewind()
     this.#events.drained?.()
   }

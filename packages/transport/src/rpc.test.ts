@@ -1,0 +1,364 @@
+/** Client and server over real sockets: calls, payloads, breaks, silence, garbage, pressure. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect as connectSocket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Address,
+  EMPTY_IATT,
+  type Env,
+  Errno,
+  NULL_GFID,
+  silentLog,
+  systemClock,
+  systemRandom,
+} from '@ashlar/core'
+import {
+  callbackProgram,
+  dumpProgram,
+  fopProgram,
+  handshakeProgram,
+  type Reader,
+} from '@ashlar/wire'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  type IncomingCall,
+  isFailure,
+  RpcClient,
+  type RpcClientOptions,
+  RpcServer,
+  type RpcServerOptions,
+  tcpNetwork,
+} from './index.ts'
+
+const env: Env = {
+  clock: systemClock,
+  random: systemRandom(),
+  log: silentLog,
+  network: tcpNetwork(),
+}
+const P = fopProgram.procedures
+const LOOPBACK = { host: '127.0.0.1', port: 0 }
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function until(what: string, condition: () => boolean, ms = 5000): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+async function serve(
+  handle: (call: IncomingCall) => void,
+  options: Partial<RpcServerOptions> & { address?: Address } = {},
+): Promise<{ server: RpcServer; address: Address }> {
+  const programs = [{ program: fopProgram, handle }]
+  const server = new RpcServer({ env, programs, ...options })
+  const address = await server.listen(options.address ?? LOOPBACK)
+  cleanups.push(() => server.close())
+  return { server, address }
+}
+
+async function connected(
+  address: () => Address,
+  options: Partial<RpcClientOptions> = {},
+): Promise<RpcClient> {
+  const client = new RpcClient({
+    env,
+    name: 'test',
+    address,
+    connected: () => {},
+    ...options,
+  })
+  cleanups.push(() => client.stop())
+  client.start()
+  await until('a connection', () => client.connected)
+  return client
+}
+
+const read = (size: number) => ({
+  gfid: NULL_GFID,
+  fd: 1,
+  offset: 0,
+  size,
+  flags: 0,
+  xdata: undefined,
+})
+const write = (data: Buffer) => ({ ...read(data.length), data })
+const iatts = { ret: 0, errno: 0, xdata: undefined, prestat: EMPTY_IATT, poststat: EMPTY_IATT }
+
+function pattern(length: number, seed = 7): Buffer {
+  const bytes = Buffer.alloc(length)
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 17 + seed) & 0xff
+  return bytes
+}
+
+function echo(call: IncomingCall): void {
+  if (call.row === P.READ) {
+    const { size } = call.args as { size: number }
+    const data = pattern(size)
+    call.reply({ ret: size, errno: 0, stat: EMPTY_IATT, size, xdata: undefined, data })
+  } else if (call.row === P.WRITE) {
+    const { data } = call.args as { data: Buffer }
+    call.reply({ ...iatts, ret: data.equals(pattern(data.length)) ? data.length : -1 })
+  } else {
+    call.reply(call.row.reply.zero)
+  }
+}
+
+describe.each(['tcp', 'unix'])('over %s', kind => {
+  function address(): Address {
+    if (kind === 'tcp') return LOOPBACK
+    const directory = mkdtempSync(join(tmpdir(), 'rpc-'))
+    cleanups.push(() => rmSync(directory, { recursive: true }))
+    return { path: join(directory, 'socket') }
+  }
+
+  test('payloads of all sizes, many at a time, come through', async () => {
+    const bound = await serve(echo, { address: address() })
+    const client = await connected(() => bound.address)
+    const sizes = [0, 1, 4096, 4097, 65_536, 1 << 20, 3_000_001, 17, 131_072]
+    await Promise.all(
+      [...sizes, ...sizes].map(async size => {
+        const got = await client.call(fopProgram, P.READ, read(size))
+        if (isFailure(got)) throw new Error('read failed')
+        expect(got.data.equals(pattern(size))).toBe(true)
+        const put = await client.call(fopProgram, P.WRITE, write(pattern(size)))
+        expect(isFailure(put) ? -2 : put.ret).toBe(size)
+      }),
+    )
+  })
+})
+
+describe('a call', () => {
+  test('fails at once without a connection', async () => {
+    const client = new RpcClient({ env, name: 't', address: () => LOOPBACK, connected: () => {} })
+    const reply = await client.call(fopProgram, P.NULL, undefined)
+    expect(isFailure(reply) && reply.errno).toBe(Errno.ENOTCONN)
+  })
+
+  test('fails with ENOTCONN when the RPC layer refuses it', async () => {
+    const { address } = await serve(echo)
+    const client = await connected(() => address)
+    const unknown = await client.call(handshakeProgram, handshakeProgram.procedures.PING, undefined)
+    expect(isFailure(unknown) && unknown.errno).toBe(Errno.ENOTCONN)
+    const version = { ...fopProgram, version: 330 }
+    const mismatch = await client.call(version, P.NULL, undefined)
+    expect(isFailure(mismatch) && mismatch.errno).toBe(Errno.ENOTCONN)
+    const missing = await client.call(fopProgram, { ...P.NULL, num: 49 }, undefined)
+    expect(isFailure(missing) && missing.errno).toBe(Errno.ENOTCONN)
+    expect(client.connected).toBe(true)
+  })
+
+  test('that cannot be said fails alone', async () => {
+    const { address } = await serve(echo)
+    const client = await connected(() => address)
+    const bad = client.call(fopProgram, P.NULL, undefined, {
+      flavor: 390_040,
+      pid: 1,
+      uid: 0,
+      gid: 0,
+      groups: [],
+      lkOwner: 'x'.repeat(200),
+      flags: 0,
+      sec: 0,
+      nsec: 0,
+    })
+    const good = client.call(fopProgram, P.NULL, undefined)
+    expect(isFailure(await bad)).toBe(true)
+    expect(isFailure(await good)).toBe(false)
+  })
+
+  test('that is never answered fails after the frame-timeout', async () => {
+    const { address } = await serve(() => {})
+    const client = await connected(() => address, { frameTimeoutMs: 50, pingTimeoutMs: 80 })
+    const reply = await client.call(fopProgram, P.NULL, undefined)
+    expect(isFailure(reply) && reply.errno).toBe(Errno.ENOTCONN)
+    expect(client.connected).toBe(true)
+  })
+})
+
+describe('a connection', () => {
+  test('that breaks fails its calls and is made again', async () => {
+    const first = await serve(call => {
+      if (call.row !== P.STAT) echo(call)
+    })
+    const lost: string[] = []
+    const client = await connected(() => first.address, {
+      disconnected: reason => lost.push(reason),
+    })
+    const pending = client.call(fopProgram, P.STAT, { gfid: NULL_GFID, xdata: undefined })
+    await until('the call to arrive', () => first.server.connections.size === 1)
+    await first.server.close()
+    const reply = await pending
+    expect(isFailure(reply) && reply.errno).toBe(Errno.ENOTCONN)
+    expect(lost.length).toBeGreaterThan(0)
+    await serve(echo, { address: first.address })
+    await until('a new connection', () => client.connected)
+    expect(isFailure(await client.call(fopProgram, P.NULL, undefined))).toBe(false)
+  })
+
+  test('to a silent server ends after the ping-timeout', async () => {
+    const silent = await env.network.listen(LOOPBACK, () => ({
+      opened: () => {},
+      target: () => undefined,
+      received: () => {},
+      drained: () => {},
+      closed: () => {},
+    }))
+    cleanups.push(() => silent.close())
+    const client = await connected(() => silent.address, { pingTimeoutMs: 200 })
+    const start = performance.now()
+    const reply = await client.call(fopProgram, P.NULL, undefined)
+    const elapsed = performance.now() - start
+    expect(isFailure(reply) && reply.errno).toBe(Errno.ENOTCONN)
+    expect(elapsed).toBeGreaterThan(100)
+    expect(elapsed).toBeLessThan(1500)
+  })
+
+  test('stays while the server answers pings, however long a call takes', async () => {
+    let release: (() => void) | undefined
+    const { address } = await serve(call => {
+      release = () => echo(call)
+    })
+    const client = await connected(() => address, { pingTimeoutMs: 80 })
+    let answered = false
+    const reply = client.call(fopProgram, P.NULL, undefined).then(value => {
+      answered = true
+      return value
+    })
+    const start = performance.now()
+    await until('four ping-timeouts', () => performance.now() - start > 320)
+    expect(client.connected).toBe(true)
+    expect(answered).toBe(false)
+    release?.()
+    expect(isFailure(await reply)).toBe(false)
+  })
+
+  test('a ping-timeout that is set later counts for calls under way', async () => {
+    const silent = await env.network.listen(LOOPBACK, () => ({
+      opened: () => {},
+      target: () => undefined,
+      received: () => {},
+      drained: () => {},
+      closed: () => {},
+    }))
+    cleanups.push(() => silent.close())
+    const client = await connected(() => silent.address, { pingTimeoutMs: 42_000 })
+    const reply = client.call(fopProgram, P.NULL, undefined)
+    client.setPingTimeout(100)
+    expect(isFailure(await reply)).toBe(true)
+  })
+
+  test('carries callbacks', async () => {
+    const { server, address } = await serve(echo)
+    const pids: number[] = []
+    await connected(() => address, {
+      callback: (program, procedure, reader: Reader) => {
+        expect(program).toBe(callbackProgram.number)
+        expect(procedure).toBe(callbackProgram.procedures.STATEDUMP.num)
+        pids.push(callbackProgram.procedures.STATEDUMP.request.decode(reader).pid)
+      },
+    })
+    await until('the connection', () => server.connections.size === 1)
+    for (const connection of server.connections) {
+      connection.callback(callbackProgram.procedures.STATEDUMP, { pid: 4711 })
+    }
+    await until('the callback', () => pids.length > 0)
+    expect(pids).toEqual([4711])
+  })
+})
+
+describe('a server', () => {
+  test('lists its programs', async () => {
+    const { address } = await serve(echo)
+    const client = await connected(() => address)
+    const reply = await client.call(dumpProgram, dumpProgram.procedures.DUMP, { id: 0 })
+    if (isFailure(reply)) throw new Error('DUMP failed')
+    expect(reply.programs.map(each => [each.number, each.version])).toEqual([
+      [1_298_437, 400],
+      [123_451_501, 1],
+    ])
+  })
+
+  test('reads no further when a client asks more than may be unanswered', async () => {
+    let begun = 0
+    const held: IncomingCall[] = []
+    const { server, address } = await serve(
+      call => {
+        begun += 1
+        held.push(call)
+      },
+      { inFlightMax: 8 },
+    )
+    const client = await connected(() => address)
+    const data = pattern(512 * 1024)
+    const replies = Array.from({ length: 64 }, () => client.call(fopProgram, P.WRITE, write(data)))
+    await until('some calls', () => begun >= 8)
+    const [connection] = server.connections
+    const before = begun
+    // Others are served meanwhile.
+    const other = await connected(() => address)
+    expect(isFailure(await other.call(dumpProgram, dumpProgram.procedures.PING, undefined))).toBe(
+      false,
+    )
+    expect(begun).toBe(before)
+    expect(connection?.inFlight).toBeLessThan(16)
+    const answering = setInterval(() => held.splice(0).forEach(echo), 1)
+    const done = await Promise.all(replies)
+    clearInterval(answering)
+    expect(done.every(reply => !isFailure(reply))).toBe(true)
+  })
+
+  test('refuses connections beyond its limit', async () => {
+    const { server, address } = await serve(echo, { connectionsMax: 1 })
+    await connected(() => address)
+    let closed = false
+    const socket = connectSocket(address as { host: string; port: number })
+    socket.on('close', () => {
+      closed = true
+    })
+    socket.on('error', () => {})
+    await until('the refusal', () => closed)
+    expect(server.connections.size).toBe(1)
+  })
+
+  test('closes connections that send garbage, others undisturbed', async () => {
+    const { server, address } = await serve(echo)
+    const client = await connected(() => address)
+    let state = 42
+    const random = (): number => {
+      state ^= state << 13
+      state ^= state >>> 17
+      state ^= state << 5
+      return state >>> 0
+    }
+    for (let round = 0; round < 60; round++) {
+      const socket = connectSocket(address as { host: string; port: number })
+      let closed = false
+      socket.on('close', () => {
+        closed = true
+      })
+      socket.on('error', () => {})
+      const bytes = Buffer.alloc(8 + (random() % 4000))
+      for (let i = 0; i < bytes.length; i++) bytes[i] = random() & 0xff
+      const kind = round % 4
+      if (kind === 0) bytes.writeUInt32BE(0xffff_ffff, 0) // a record of 2 GiB
+      if (kind === 1) bytes.writeUInt32BE(0x8000_0000 + bytes.length - 4, 0) // a record of noise
+      if (kind === 2) bytes.writeUInt32BE(0x8000_0000, 0) // an empty record
+      socket.write(bytes)
+      // A record that is announced and does not come is no garbage yet: the client ends it.
+      if (kind === 3) socket.end()
+      await until(`end of connection ${round}`, () => closed || kind === 3)
+      socket.destroy()
+      expect(isFailure(await client.call(fopProgram, P.NULL, undefined))).toBe(false)
+    }
+    await until('all of them to be gone', () => server.connections.size === 1)
+  })
+})
