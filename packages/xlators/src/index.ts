@@ -7,7 +7,9 @@ import type { AnyXlatorDefinition } from '@ashlar/core'
 import { distribute } from './cluster/distribute/index.ts'
 import { client } from './protocol/client/index.ts'
 import { server } from './protocol/server/index.ts'
+import { accessControl, posixAcl } from './features/access-control/index.ts'
 import { locks } from './features/locks/index.ts'
+import { readOnly } from './features/read-only/index.ts'
 import { utime } from './features/utime/index.ts'
 import { posix } from './storage/posix/index.ts'
 
@@ -16,8 +18,7 @@ export * from './passive.ts'
 
 /** Every translator there is, by type. */
 export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
-  [client, distribute, locks, posix, server, utime].map(definition => [
-    definition.type,
-    definition,
-  ]),
+  [accessControl, client, distribute, locks, posix, posixAcl, readOnly, server, utime].map(
+    definition => [definition.type, definition],
+  ),
 )
