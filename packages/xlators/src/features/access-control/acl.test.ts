@@ -47,7 +47,9 @@ describe('acl', () => {
       id: fc.integer({ min: 0, max: 0xffffffff }),
     })
     fc.assert(
-      fc.property(fc.array(entry), entries => expect(parseAcl(printAcl(entries))).toEqual(entries)),
+      fc.property(fc.array(entry), entries => {
+        expect(parseAcl(printAcl(entries))).toEqual(entries)
+      }),
     )
   })
 
