@@ -127,6 +127,11 @@ export class Server implements Xlator {
     }
   }
 
+  /** Drops every client's connection, as a restart of the network would: they come again. */
+  disconnectAll(): void {
+    for (const connection of this.#rpc.connections) connection.close('disconnected by hand')
+  }
+
   #listenAddress(): Address {
     const { options } = this.#self
     const path = options['transport.socket.listen-path']

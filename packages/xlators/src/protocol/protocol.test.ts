@@ -1,0 +1,439 @@
+/** Both ends against each other: a client graph and a brick graph over a real socket. */
+
+import {
+  type Ctx,
+  Dict,
+  entryLoc,
+  Errno,
+  type Fd,
+  type Failure,
+  gfidFromRandom,
+  Graph,
+  type GraphEvent,
+  Iatt,
+  type Inode,
+  inodeLoc,
+  LockCommand,
+  LockType,
+  NULL_GFID,
+  OpenFlag,
+  parseVolfile,
+  ROOT_CTX,
+  SetAttr,
+  silentLog,
+  systemClock,
+  systemRandom,
+  type TcpAddress,
+} from '@ashlar/core'
+import { memoryStorage } from '@ashlar/testkit'
+import { isFailure, RpcClient, tcpNetwork } from '@ashlar/transport'
+import { fopProgram } from '@ashlar/wire'
+import { afterEach, describe, expect, test } from 'vitest'
+import { locks } from '../features/locks/index.ts'
+import { client } from './client/index.ts'
+import { Server, server } from './server/index.ts'
+
+const env = {
+  clock: systemClock,
+  random: systemRandom(),
+  log: silentLog,
+  network: tcpNetwork(),
+}
+const definitions = new Map(
+  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
+) as never
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function until(what: string, condition: () => boolean, ms = 8000): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+const process = (name: string) => ({
+  uuid: '01234567-89ab-4cde-8f01-23456789abcd',
+  name,
+  hostname: 'host',
+  pid: 4711,
+  volfileId: 'gv0',
+})
+
+const ALLOW_ALL = 'option auth.addr./b.allow *'
+
+interface Brick {
+  readonly graph: Graph
+  readonly port: number
+}
+
+async function startBrick(options = ALLOW_ALL, port = 0): Promise<Brick> {
+  const volfile = parseVolfile(`
+volume m
+  type testing/memory
+end-volume
+volume /b
+  type features/locks
+  subvolumes m
+end-volume
+volume s
+  type protocol/server
+  option listen-port ${port}
+  option transport.socket.bind-address 127.0.0.1
+  ${options}
+  subvolumes /b
+end-volume`)
+  const graph = new Graph({ volfile, definitions, env, process: process('brick') })
+  await graph.start()
+  cleanups.push(() => graph.stop())
+  const address = (graph.xlator('s') as Server).address as TcpAddress
+  return { graph, port: address.port }
+}
+
+interface Mount {
+  readonly graph: Graph
+  readonly events: GraphEvent[]
+}
+
+async function startClient(port: number, extra = '', subdirectory?: string): Promise<Mount> {
+  const events: GraphEvent[] = []
+  const volfile = parseVolfile(`
+volume c
+  type protocol/client
+  option remote-host 127.0.0.1
+  option remote-port ${port}
+  option remote-subvolume /b
+  ${extra}
+end-volume`)
+  const graph = new Graph({
+    volfile,
+    definitions,
+    env,
+    process: { ...process('fuse'), uuid: randomUuid(), subdirectory },
+    onEvent: event => events.push(event),
+  })
+  await graph.start()
+  cleanups.push(() => graph.stop())
+  return { graph, events }
+}
+
+function randomUuid(): string {
+  return env.random.bytes(16).toString('hex')
+}
+
+async function mount(port: number, extra = '', subdirectory?: string): Promise<Mount> {
+  const mounted = await startClient(port, extra, subdirectory)
+  await until('the brick to come up', () => mounted.events.some(each => each.kind === 'child-up'))
+  return mounted
+}
+
+function good<R extends object>(reply: R | Failure): Exclude<R, Failure> {
+  if ((reply as Failure).ok === false) throw new Error(`errno ${(reply as Failure).errno}`)
+  return reply as Exclude<R, Failure>
+}
+
+const ctx: Ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'owner-1' }
+const other: Ctx = { ...ctx, lkOwner: 'owner-2' }
+
+function fresh(): Dict {
+  return new Dict().setGfid('gfid-req', gfidFromRandom(env.random.bytes(16)))
+}
+
+async function makeFile(graph: Graph, parent: Inode, name: string): Promise<Fd> {
+  const loc = entryLoc(parent, name, graph.inodes.create())
+  const flags = OpenFlag.RDWR | OpenFlag.CREAT
+  const fd = graph.openFd(loc.inode, { flags, pid: 1 })
+  const mode = 0o100644
+  const made = good(
+    await graph.top.create(ctx, { loc, fd, flags, mode, umask: 0o22, xdata: fresh() }),
+  )
+  const { gfid, type } = made.stat
+  const inode = graph.inodes.link(loc.inode, { gfid, type }, parent, name)
+  graph.inodes.lookup(inode)
+  return (inode === fd.inode ? fd : fd.moveTo(inode)).bind()
+}
+
+async function makeDirectory(graph: Graph, name: string): Promise<Inode> {
+  const loc = entryLoc(graph.inodes.root, name, graph.inodes.create())
+  const made = good(await graph.top.mkdir(ctx, { loc, mode: 0o755, umask: 0o22, xdata: fresh() }))
+  const { gfid, type } = made.stat
+  const inode = graph.inodes.link(loc.inode, { gfid, type }, graph.inodes.root, name)
+  graph.inodes.lookup(inode)
+  return inode
+}
+
+const flock = (type: number, start: number, len: number, lkOwner: string) => ({
+  type,
+  whence: 0,
+  start: BigInt(start),
+  len: BigInt(len),
+  pid: 4711,
+  lkOwner,
+})
+
+/** The brick's view of its clients. */
+function clientsOf(brick: Brick): { fds: number; waitingLocks: number }[] {
+  return brick.graph.xlator('s')?.dump?.()['clients'] as { fds: number; waitingLocks: number }[]
+}
+
+describe('files through both ends', () => {
+  test('made, written, read, listed, renamed, removed', async () => {
+    const { port } = await startBrick()
+    const { graph } = await mount(port)
+    const { top, inodes } = graph
+    const directory = await makeDirectory(graph, 'dir')
+    const fd = await makeFile(graph, directory, 'naïve')
+    const data = env.random.bytes(300_000)
+    expect(good(await top.writev(ctx, { fd, data, offset: 0, flags: 0 })).written).toBe(300_000)
+    const back = good(await top.readv(ctx, { fd, size: 400_000, offset: 1000, flags: 0 }))
+    expect(back.data.equals(data.subarray(1000))).toBe(true)
+    expect(good(await top.fstat(ctx, { fd })).stat.size).toBe(300_000)
+    const loc = entryLoc(directory, 'naïve', inodes.create())
+    const looked = good(await top.lookup(ctx, { loc }))
+    expect(looked.stat.gfid).toBe(fd.inode.gfid)
+    expect(looked.postparent.gfid).toBe(directory.gfid)
+
+    const stat = new Iatt()
+    stat.mode = 0o600
+    const at = inodeLoc(fd.inode)
+    const changed = good(await top.setattr(ctx, { loc: at, stat, valid: SetAttr.MODE }))
+    expect(changed.poststat.mode & 0o7777).toBe(0o600)
+    const dict = new Dict().setBytes('user.a', Buffer.from([0, 1, 255]))
+    good(await top.setxattr(ctx, { loc: at, dict, flags: 0 }))
+    const got = good(await top.getxattr(ctx, { loc: at, name: 'user.a' }))
+    expect(got.dict.getBytes('user.a')).toEqual(Buffer.from([0, 1, 255]))
+    const none = await top.getxattr(ctx, { loc: at, name: 'user.b' })
+    expect(none.ok ? 0 : none.errno).toBe(Errno.ENODATA)
+
+    const listing = graph.openFd(directory, { flags: 0, pid: 1 })
+    good(await top.opendir(ctx, { loc: inodeLoc(directory), fd: listing }))
+    listing.bind()
+    const list = good(await top.readdirp(ctx, { fd: listing, size: 65_536, offset: 0n }))
+    expect(list.entries.map(each => each.name)).toContain('naïve')
+    expect(list.eof).toBe(true)
+    listing.unref()
+
+    const newloc = entryLoc(inodes.root, 'moved', inodes.create())
+    const oldloc = entryLoc(directory, 'naïve', fd.inode)
+    expect(good(await top.rename(ctx, { oldloc, newloc })).stat.gfid).toBe(fd.inode.gfid)
+    good(await top.unlink(ctx, { loc: entryLoc(inodes.root, 'moved', fd.inode), xflags: 0 }))
+    const emptied = entryLoc(inodes.root, 'dir', directory)
+    good(await top.rmdir(ctx, { loc: emptied, xflags: 0 }))
+    fd.unref()
+  })
+
+  test('an anonymous fd works by gfid, an unknown number is EBADF', async () => {
+    const { port } = await startBrick()
+    const { graph } = await mount(port)
+    const fd = await makeFile(graph, graph.inodes.root, 'f')
+    good(await graph.top.writev(ctx, { fd, data: Buffer.from('text'), offset: 0, flags: 0 }))
+    const anonymous = graph.anonymousFd(fd.inode, OpenFlag.RDWR)
+    const read = good(await graph.top.readv(ctx, { fd: anonymous, size: 10, offset: 0, flags: 0 }))
+    expect(read.data.toString()).toBe('text')
+    anonymous.unref()
+    fd.unref()
+  })
+
+  test('names that lead elsewhere are refused', async () => {
+    const { port } = await startBrick()
+    const { graph } = await mount(port)
+    for (const [name, errno] of [
+      ['..', Errno.EINVAL],
+      ['.', Errno.EINVAL],
+      ['a/b', Errno.EPERM],
+    ] as const) {
+      const loc = { ...inodeLoc(graph.inodes.create()), pargfid: graph.inodes.root.gfid, name }
+      const reply = await graph.top.lookup(ctx, { loc })
+      expect(reply.ok ? 0 : reply.errno).toBe(errno)
+    }
+  })
+
+  test('fds are released on the brick, lowest numbers used again', async () => {
+    const brick = await startBrick()
+    const { graph } = await mount(brick.port)
+    const fds = await Promise.all(
+      ['a', 'b', 'c'].map(name => makeFile(graph, graph.inodes.root, name)),
+    )
+    expect(clientsOf(brick)[0]?.fds).toBe(3)
+    for (const fd of fds) fd.unref()
+    await until('the releases', () => clientsOf(brick)[0]?.fds === 0)
+  })
+})
+
+describe('locks through both ends', () => {
+  test('conflict, wait, are granted, and can be given up', async () => {
+    const { port } = await startBrick()
+    const { graph } = await mount(port)
+    const { top } = graph
+    const fd = await makeFile(graph, graph.inodes.root, 'f')
+    const lk = (who: Ctx, command: number, type: number) =>
+      top.lk(who, { fd, command, flock: flock(type, 0, 10, who.lkOwner) })
+    good(await lk(ctx, LockCommand.SETLK, LockType.WRLCK))
+    const refused = await lk(other, LockCommand.SETLK, LockType.WRLCK)
+    expect(refused.ok ? 0 : refused.errno).toBe(Errno.EAGAIN)
+    const abort = new AbortController()
+    const waiting = lk({ ...other, signal: abort.signal }, LockCommand.SETLKW, LockType.WRLCK)
+    abort.abort()
+    const interrupted = await waiting
+    expect(interrupted.ok ? 0 : interrupted.errno).toBe(Errno.EINTR)
+    const granted = lk(other, LockCommand.SETLKW, LockType.WRLCK)
+    good(await lk(ctx, LockCommand.SETLK, LockType.UNLCK))
+    good(await granted)
+    fd.unref()
+  })
+
+  test('of a client that goes are free for others', async () => {
+    const brick = await startBrick()
+    const one = await mount(brick.port)
+    const two = await mount(brick.port)
+    const fd = await makeFile(one.graph, one.graph.inodes.root, 'f')
+    const full = flock(LockType.WRLCK, 0, 0, 'owner-1')
+    const lock = { command: LockCommand.SETLK, flock: full }
+    good(await one.graph.top.lk(ctx, { fd, ...lock }))
+    const loc = inodeLoc(fd.inode)
+    good(await one.graph.top.inodelk(ctx, { loc, domain: 'd', ...lock }))
+    const inode = two.graph.inodes.obtain(fd.inode.gfid)
+    const same = two.graph.anonymousFd(inode, OpenFlag.RDWR)
+    const refused = await two.graph.top.lk(other, { fd: same, ...lock })
+    expect(refused.ok ? 0 : refused.errno).toBe(Errno.EAGAIN)
+    const wait = { command: LockCommand.SETLKW, flock: full }
+    const granted = two.graph.top.lk(other, { fd: same, ...wait })
+    const grantedInode = two.graph.top.inodelk(other, {
+      loc: inodeLoc(inode),
+      domain: 'd',
+      ...wait,
+    })
+    await one.graph.stop()
+    good(await granted)
+    good(await grantedInode)
+    expect(clientsOf(brick).length).toBe(1)
+  })
+})
+
+describe('a broken connection', () => {
+  test('fails calls at once; files are open and locks held again after it', async () => {
+    const brick = await startBrick()
+    const { graph, events } = await mount(brick.port)
+    const fd = await makeFile(graph, graph.inodes.root, 'f')
+    good(await graph.top.writev(ctx, { fd, data: Buffer.from('abc'), offset: 0, flags: 0 }))
+    good(
+      await graph.top.lk(ctx, {
+        fd,
+        command: LockCommand.SETLK,
+        flock: flock(LockType.WRLCK, 5, 10, 'owner-1'),
+      }),
+    )
+    events.length = 0
+    // The brick drops the connection; its files stay.
+    const server = brick.graph.xlator('s') as Server
+    server.disconnectAll()
+    await until('the news', () => events.some(each => each.kind === 'child-down'))
+    const while_ = await graph.top.fstat(ctx, { fd })
+    expect(while_.ok ? 0 : while_.errno).toBe(Errno.ENOTCONN)
+    await until('the brick to be back', () => events.some(each => each.kind === 'child-up'))
+    const read = good(await graph.top.readv(ctx, { fd, size: 3, offset: 0, flags: 0 }))
+    expect(read.data.toString()).toBe('abc')
+    expect(clientsOf(brick)[0]?.fds).toBe(1)
+    const refused = await graph.top.lk(other, {
+      fd,
+      command: LockCommand.SETLK,
+      flock: flock(LockType.WRLCK, 0, 0, 'owner-2'),
+    })
+    expect(refused.ok ? 0 : refused.errno).toBe(Errno.EAGAIN)
+    fd.unref()
+    await until('the release', () => clientsOf(brick)[0]?.fds === 0)
+  })
+
+  test('a client waits for a brick that is not there yet', async () => {
+    const first = await startBrick()
+    await first.graph.stop()
+    const waiting = await startClient(first.port)
+    await until('the bad news', () => waiting.events.some(each => each.kind === 'child-down'))
+    await startBrick(ALLOW_ALL, first.port)
+    await until('the good news', () => waiting.events.some(each => each.kind === 'child-up'))
+  })
+})
+
+describe('admission', () => {
+  test('by address, for good or not at all', async () => {
+    const { port } = await startBrick('option auth.addr./b.allow 10.0.0.*')
+    const { events } = await startClient(port)
+    await until('the refusal', () => events.some(each => each.kind === 'auth-failed'))
+  })
+
+  test('by user name and password, whatever the address', async () => {
+    const login = `option auth.addr./b.allow 10.0.0.1
+  option auth.login./b.allow someone
+  option auth.login.someone.password secret`
+    const { port } = await startBrick(login)
+    await mount(port, 'option username someone\n  option password secret')
+    const wrong = await startClient(port, 'option username someone\n  option password guess')
+    await until('the refusal', () => wrong.events.some(each => each.kind === 'auth-failed'))
+  })
+
+  test('no fop is served before it', async () => {
+    const { port } = await startBrick()
+    let up = false
+    const rpc = new RpcClient({
+      env,
+      name: 'stranger',
+      address: () => ({ host: '127.0.0.1', port }),
+      connected: () => {
+        up = true
+      },
+    })
+    cleanups.push(() => rpc.stop())
+    rpc.start()
+    await until('a connection', () => up)
+    const args = { gfid: NULL_GFID, xdata: undefined }
+    expect(isFailure(await rpc.call(fopProgram, fopProgram.procedures.STAT, args))).toBe(true)
+  })
+
+  test('a subdirectory is shown as the root', async () => {
+    const { port } = await startBrick()
+    const whole = await mount(port)
+    const directory = await makeDirectory(whole.graph, 'sub')
+    const inside = await makeFile(whole.graph, directory, 'inside')
+    const part = await mount(port, '', '/sub')
+    const { graph } = part
+    const root = good(await graph.top.stat(ctx, { loc: inodeLoc(graph.inodes.root) }))
+    expect(root.stat.gfid).toBe(graph.inodes.root.gfid)
+    const loc = entryLoc(graph.inodes.root, 'inside', graph.inodes.create())
+    const found = good(await graph.top.lookup(ctx, { loc }))
+    expect(found.stat.gfid).toBe(inside.inode.gfid)
+    expect(found.postparent.gfid).toBe(graph.inodes.root.gfid)
+    inside.unref()
+  })
+})
+
+describe('news for clients', () => {
+  test('reach the one they are for', async () => {
+    const brick = await startBrick()
+    const { events } = await mount(brick.port)
+    const bystander = await mount(brick.port)
+    const [first] = brick.graph.xlator('s')?.dump?.()['clients'] as { client: string }[]
+    const server = brick.graph.xlator('s') as Server
+    const gfid = gfidFromRandom(env.random.bytes(16))
+    const stat = new Iatt()
+    stat.gfid = gfid
+    stat.size = 17
+    const change = {
+      gfid,
+      flags: 8,
+      expireTime: 60,
+      stat,
+      parentStat: new Iatt(),
+      oldParentStat: new Iatt(),
+    }
+    const from = { name: '/b' } as never
+    server.notify({ kind: 'cache-invalidation', change, client: first?.client }, from)
+    await until('the news', () => events.some(each => each.kind === 'cache-invalidation'))
+    const news = events.find(each => each.kind === 'cache-invalidation')
+    expect(news).toMatchObject({ change: { gfid, flags: 8, stat: { size: 17 } } })
+    expect(bystander.events.some(each => each.kind === 'cache-invalidation')).toBe(false)
+  })
+})
