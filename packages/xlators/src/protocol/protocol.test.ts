@@ -175,9 +175,14 @@ const flock = (type: number, start: number, len: number, lkOwner: string) => ({
   lkOwner,
 })
 
+interface ClientState {
+  readonly client: string
+  readonly fds: number
+}
+
 /** The brick's view of its clients. */
-function clientsOf(brick: Brick): { fds: number; waitingLocks: number }[] {
-  return brick.graph.xlator('s')?.dump?.()['clients'] as { fds: number; waitingLocks: number }[]
+function clientsOf(brick: Brick): ClientState[] {
+  return (brick.graph.xlator('s') as Server).dump()['clients'] as ClientState[]
 }
 
 describe('files through both ends', () => {
@@ -415,7 +420,7 @@ describe('news for clients', () => {
     const brick = await startBrick()
     const { events } = await mount(brick.port)
     const bystander = await mount(brick.port)
-    const [first] = brick.graph.xlator('s')?.dump?.()['clients'] as { client: string }[]
+    const [first] = clientsOf(brick)
     const server = brick.graph.xlator('s') as Server
     const gfid = gfidFromRandom(env.random.bytes(16))
     const stat = new Iatt()
