@@ -6,6 +6,7 @@
 
 import {
   type Env,
+  globRegExp,
   Graph,
   type GraphEvent,
   type Instrument,
@@ -121,13 +122,7 @@ function withOptions(node: VolfileNode, settings: readonly string[]): VolfileNod
     const match = /^(.+?)\.([^=]+)=(.*)$/s.exec(setting)
     if (match === null) continue
     const [, pattern, key, value] = match as unknown as [string, string, string, string]
-    if (matches(pattern, node.name)) options.set(key, value)
+    if (globRegExp(pattern).test(node.name)) options.set(key, value)
   }
   return { ...node, options }
-}
-
-/** fnmatch(3) with stars only. */
-function matches(pattern: string, name: string): boolean {
-  const parts = pattern.split('*').map(part => part.replace(/[.+^${}()|[\]\\?]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`).test(name)
 }

@@ -10,6 +10,8 @@ import { server } from './protocol/server/index.ts'
 import { accessControl, posixAcl } from './features/access-control/index.ts'
 import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
+import { ioStats } from './debug/io-stats/index.ts'
+import { upcall } from './features/upcall/index.ts'
 import { utime } from './features/utime/index.ts'
 import { posix } from './storage/posix/index.ts'
 
@@ -18,7 +20,17 @@ export * from './passive.ts'
 
 /** Every translator there is, by type. */
 export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
-  [accessControl, client, distribute, locks, posix, posixAcl, readOnly, server, utime].map(
-    definition => [definition.type, definition],
-  ),
+  [
+    accessControl,
+    client,
+    distribute,
+    ioStats,
+    locks,
+    posix,
+    posixAcl,
+    readOnly,
+    server,
+    upcall,
+    utime,
+  ].map(definition => [definition.type, definition]),
 )

@@ -3,7 +3,7 @@
  * words with a meaning of their own. Facts: reference/fops.md §8, brick-ondisk.md §7.
  */
 
-import { Dict, Errno, type Gfid, type Iatt, type Inode } from '@ashlar/core'
+import { Dict, Errno, globRegExp, type Gfid, type Iatt, type Inode } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import type { Brick } from './brick.ts'
 import { GFID_KEY } from './handles.ts'
@@ -103,19 +103,6 @@ function addXattr(
   if (!names.has(key)) return
   const value = brick.xattrs.get(path, key)
   if (typeof value !== 'number') reply.setBytes(key, value)
-}
-
-/** fnmatch(3) patterns of `*`, `?` and brackets. */
-export function globRegExp(glob: string): RegExp {
-  const body = glob
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  try {
-    return new RegExp(`^${body}$`, 's')
-  } catch {
-    return /^(?!)$/
-  }
 }
 
 /** A small file's whole content, when it is asked for together with its attributes. */
