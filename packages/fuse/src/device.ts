@@ -53,7 +53,10 @@ export class FuseDevice {
   /** Resolves when the kernel has closed the connection: the file system is unmounted. */
   readonly closed: Promise<void>
   readonly #log: Log
-  #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  /** What libuv reads into. It has its address: only within its callback can it be another one. */
+  #polled = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  /** What we read into ourselves. */
+  #direct = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   #socket: Socket | undefined
   #handler: RequestHandler | undefined
@@ -90,7 +93,7 @@ export class FuseDevice {
       readable: true,
       writable: false,
       onread: {
-        buffer: () => this.#buffer,
+        buffer: () => this.#polled,
         callback: length => {
           this.#receive(length)
           return true
@@ -101,16 +104,22 @@ export class FuseDevice {
     this.#socket.on('close', () => this.#end(undefined))
   }
 
-  /** The buffer requests are read into. */
-  get buffer(): Buffer {
-    return this.#buffer
+  /**
+   * Gives the buffer of the present request away for good; later requests get another one. Only
+   * while that request is handled.
+   */
+  takeBuffer(buffer: Buffer): void {
+    if (buffer === this.#polled) this.#polled = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+    else if (buffer === this.#direct) this.#direct = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   }
 
-  /** Gives the buffer of the present request away; the next one gets a fresh one. */
-  takeBuffer(): Buffer {
-    const taken = this.#buffer
-    this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
-    return taken
+  /** Takes one request without waiting; false when there is none. */
+  poll(): boolean {
+    if (!this.#open) return false
+    const length = sys.read(this.fd, this.#direct)
+    if (length < IN_HEADER_BYTES) return false
+    this.#deliver(this.#direct, length)
+    return true
   }
 
   /**
@@ -197,22 +206,13 @@ export class FuseDevice {
   }
 
   #receive(first: number): void {
-    let length = first
-    for (let burst = 0; burst < BURST_MAX; burst++) {
-      if (length < IN_HEADER_BYTES) {
-        if (length === -Errno.EINTR || length === -Errno.ENOENT) {
-          length = sys.read(this.fd, this.#buffer)
-          continue
-        }
-        if (length !== -Errno.EAGAIN) this.#end(length)
-        return
-      }
-      if (this.#trace) this.#log.trace(printRequest(this.#buffer.subarray(0, length)))
-      this.#handler?.(this.#buffer, length)
-      if (!this.#open) return
-      length = sys.read(this.fd, this.#buffer)
-    }
-    if (length >= IN_HEADER_BYTES) this.#handler?.(this.#buffer, length)
+    if (first >= IN_HEADER_BYTES) this.#deliver(this.#polled, first)
+    for (let burst = 0; burst < BURST_MAX && this.poll(); burst++);
+  }
+
+  #deliver(buffer: Buffer, length: number): void {
+    if (this.#trace) this.#log.trace(printRequest(buffer.subarray(0, length)))
+    this.#handler?.(buffer, length)
   }
 
   #end(errno: number | undefined): void {

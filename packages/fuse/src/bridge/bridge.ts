@@ -10,6 +10,7 @@ import { type Env, Errno, type Graph, type GraphEvent } from '@ashlar/core'
 import type { FuseDevice } from '../device.ts'
 import { Opcode, OUT_HEADER_BYTES } from '../protocol/constants.ts'
 import { INIT_OUT } from '../protocol/table.ts'
+import { Linger } from '../linger.ts'
 import { moveToGraph } from './graph-switch.ts'
 import { HANDLERS } from './handlers.ts'
 import { type BridgeOptions, completeOptions } from './options.ts'
@@ -37,6 +38,7 @@ export interface BridgeStatus {
 
 export class FuseBridge {
   readonly #state: BridgeState
+  readonly #linger: Linger
   #tenure: Tenure
   /** Requests that came during a graph switch; undefined outside of one. */
   #held: Buffer[] | undefined
@@ -62,6 +64,7 @@ export class FuseBridge {
     this.ready = new Promise(resolve => {
       this.#markReady = resolve
     })
+    this.#linger = new Linger(env.clock, () => device.poll())
     this.#adoptTable(graph)
     device.listen((buffer, length) => this.#receive(buffer, length))
     void device.closed.then(() => this.#abandon())
@@ -108,7 +111,7 @@ export class FuseBridge {
     })
     const held = this.#held ?? []
     this.#held = undefined
-    for (const message of held) this.#receive(message, message.length)
+    for (const message of held) this.#receive(message, message.length, true)
   }
 
   /** Unmounts. `lazy`: also when it is in use. 0 or −errno; `closed` tells when it is over. */
@@ -139,12 +142,12 @@ export class FuseBridge {
     })
   }
 
-  #receive(buffer: Buffer, length: number): void {
+  #receive(buffer: Buffer, length: number, copied = false): void {
     if (this.#held !== undefined) {
       this.#held.push(Buffer.from(buffer.subarray(0, length)))
       return
     }
-    const request = new Request(buffer, length)
+    const request = new Request(buffer, length, copied)
     const handler = HANDLERS[request.opcode]
     if (handler === undefined) {
       if (request.opcode === Opcode.INIT) this.#initialise(request)
@@ -166,7 +169,9 @@ export class FuseBridge {
 
   #done(tenure: Tenure): void {
     tenure.running -= 1
-    if (tenure.running === 0) tenure.whenIdle?.()
+    if (tenure.running > 0) return
+    tenure.whenIdle?.()
+    if (tenure === this.#tenure) this.#linger.wait()
   }
 
   /** A mistake of ours must not leave the caller hanging: it gets EIO, the log gets the trace. */

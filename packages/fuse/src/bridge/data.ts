@@ -117,9 +117,10 @@ async function dropUnasked(state: BridgeState, node: Node): Promise<Failure | un
 
 /** The bytes of a write, ours to keep. */
 function payload(state: BridgeState, request: Request, size: number): Buffer {
-  if (size < HAND_OVER_BYTES || request.buffer !== state.device.buffer) return request.bytes(size)
+  if (size < HAND_OVER_BYTES || request.copied) return request.bytes(size)
   const start = request.at
-  return state.device.takeBuffer().subarray(start, Math.min(start + size, request.end))
+  state.device.takeBuffer(request.buffer)
+  return request.buffer.subarray(start, Math.min(start + size, request.end))
 }
 
 /**

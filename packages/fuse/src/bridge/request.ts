@@ -17,9 +17,12 @@ export class Request {
   readonly pid: number
   readonly buffer: Buffer
   readonly end: number
+  /** The buffer is not the device's: it may be kept, but is no use for anything else. */
+  readonly copied: boolean
   #at = IN_HEADER_BYTES
 
-  constructor(buffer: Buffer, length: number) {
+  constructor(buffer: Buffer, length: number, copied = false) {
+    this.copied = copied
     this.buffer = buffer
     this.end = Math.min(buffer.readUInt32LE(0), length)
     this.opcode = buffer.readUInt32LE(4)

@@ -75,7 +75,7 @@ export class RangeLocks {
   }
 
   #grantWaiting(): void {
-    for (const waiter of [...this.#waiters]) {
+    for (const waiter of this.#waiters) {
       if (!this.#waiters.includes(waiter) || this.conflict(waiter.lock) !== undefined) continue
       this.#waiters = this.#waiters.filter(each => each !== waiter)
       this.#put(waiter.lock)
