@@ -35,6 +35,8 @@ import { RpcConnection } from './connection.ts'
 /** First wait before a new attempt; doubled after each. */
 const RETRY_FIRST_MS = 50
 const RETRY_MAX_MS = 3000
+/** An attempt to connect that is neither taken nor refused ends after so long. */
+const CONNECT_TIMEOUT_MS = 10_000
 /** A call fails when it was not answered for so long (GlusterFS: frame-timeout). */
 const FRAME_TIMEOUT_MS = 1800 * 1000
 /** Parts of a ping-timeout: silence of two sends a ping, of all ends the connection. */
@@ -69,6 +71,7 @@ export interface RpcClientOptions {
   /** 0 = no pings. */
   readonly pingTimeoutMs?: number
   readonly frameTimeoutMs?: number
+  readonly connectTimeoutMs?: number
 }
 
 class Pending {
@@ -92,6 +95,7 @@ export class RpcClient {
   #xid = 0
   #retryMs = RETRY_FIRST_MS
   #retry: Timer | undefined
+  #connecting: Timer | undefined
   #pingTimeoutMs: number
   #tick: Timer | undefined
   /** Sum of ticks: the coarse clock by which calls grow old. */
@@ -197,6 +201,7 @@ export class RpcClient {
     const connection: RpcConnection = new RpcConnection({
       opened: () => {
         if (this.#connection !== connection) return
+        this.#connecting?.cancel()
         this.#open = true
         this.#silentTicks = 0
         this.#options.connected()
@@ -207,6 +212,11 @@ export class RpcClient {
       },
     })
     this.#connection = connection
+    const { clock } = this.#options.env
+    this.#connecting = clock.after(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => {
+      connection.close('nobody answers')
+      if (this.#connection === connection) this.#lost('nobody answers')
+    })
     connection.attach(this.#options.env.network.connect(this.#options.address(), connection))
   }
 
@@ -233,6 +243,7 @@ export class RpcClient {
     const connection = this.#connection
     this.#connection = undefined
     this.#open = false
+    this.#connecting?.cancel()
     connection?.close(reason)
     this.#tick?.cancel()
     this.#tick = undefined

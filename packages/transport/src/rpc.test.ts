@@ -256,6 +256,36 @@ describe('a connection', () => {
     expect(isFailure(await reply)).toBe(true)
   })
 
+  test('that is neither taken nor refused is tried again', async () => {
+    let attempts = 0
+    const nowhere: Env['network'] = {
+      ...env.network,
+      connect: address => {
+        attempts += 1
+        const none = (): void => {}
+        return {
+          remote: address,
+          local: address,
+          queued: 0,
+          write: none,
+          pause: none,
+          resume: none,
+          close: none,
+        }
+      },
+    }
+    const client = new RpcClient({
+      env: { ...env, network: nowhere },
+      name: 't',
+      address: () => LOOPBACK,
+      connected: () => {},
+      connectTimeoutMs: 10,
+    })
+    cleanups.push(() => client.stop())
+    client.start()
+    await until('three attempts', () => attempts >= 3)
+  })
+
   test('carries callbacks', async () => {
     const { server, address } = await serve(echo)
     const pids: number[] = []

@@ -168,7 +168,7 @@ export class Reader {
     this.#at = this.#end
     if (length === 0) return EMPTY
     if (this.#owned) return this.#buffer.subarray(at, at + length)
-    const copy = Buffer.allocUnsafeSlow(length)
+    const copy = Buffer.allocUnsafe(length)
     this.#buffer.copy(copy, 0, at, at + length)
     return copy
   }

@@ -341,7 +341,7 @@ export const fopProgram = defineProgram(
       struct({ gfid, fd, offset: uhyper, what: int, xdata }),
       struct({ ...status, offset: uhyper }),
     ),
-    // 49 was COMPOUND: real bricks answer it with GARBAGE_ARGS, and so does a missing row of ours.
+    // 49 was COMPOUND, which nobody calls: real bricks know it only to refuse it.
     LEASE: row(50, 'LEASE', 'lease', struct({ gfid, lease, xdata }), struct({ ...status, lease })),
     GETACTIVELK: row(
       51,

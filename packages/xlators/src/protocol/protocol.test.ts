@@ -337,8 +337,8 @@ describe('a broken connection', () => {
     const server = brick.graph.xlator('s') as Server
     server.disconnectAll()
     await until('the news', () => events.some(each => each.kind === 'child-down'))
-    const while_ = await graph.top.fstat(ctx, { fd })
-    expect(while_.ok ? 0 : while_.errno).toBe(Errno.ENOTCONN)
+    const meanwhile = await graph.top.fstat(ctx, { fd })
+    expect(meanwhile.ok ? 0 : meanwhile.errno).toBe(Errno.ENOTCONN)
     await until('the brick to be back', () => events.some(each => each.kind === 'child-up'))
     const read = good(await graph.top.readv(ctx, { fd, size: 3, offset: 0, flags: 0 }))
     expect(read.data.toString()).toBe('abc')

@@ -3,7 +3,7 @@
  * the brick then takes the gfid.
  */
 
-import { Dict, Errno, type Fops } from '@ashlar/core'
+import { Dict, Errno, failure, type Fops } from '@ashlar/core'
 import { fopProgram } from '@ashlar/wire'
 import type { Link } from './link.ts'
 
@@ -52,6 +52,8 @@ export function fdFops(link: Link): FdFops {
       const reply = await link.call(P.READ, ctx, { gfid, fd: number, offset, size, flags, xdata })
       if ('ok' in reply) return reply
       const { data, stat, errno } = reply
+      // The data are whatever follows the header: a brick that says another length is not believed.
+      if (data.length !== reply.ret) return failure(Errno.EIO)
       return { ok: true, xdata: reply.xdata, data, stat, eof: errno === Errno.ENOENT }
     },
 

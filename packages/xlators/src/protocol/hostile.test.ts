@@ -1,0 +1,184 @@
+/**
+ * A client that was admitted and then sends damaged calls: the brick answers or closes, and goes on
+ * serving others. The calls are recorded ones of a real client, damaged from a seed.
+ */
+
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { gunzipSync } from 'node:zlib'
+import {
+  Dict,
+  Graph,
+  type GraphEvent,
+  inodeLoc,
+  parseVolfile,
+  ROOT_CTX,
+  silentLog,
+  systemClock,
+  systemRandom,
+  type TcpAddress,
+} from '@ashlar/core'
+import { memoryStorage } from '@ashlar/testkit'
+import { tcpNetwork } from '@ashlar/transport'
+import {
+  encodeCallHead,
+  fopProgram,
+  handshakeProgram,
+  LAST_FRAGMENT,
+  MANAGEMENT_CREDENTIAL,
+  Writer,
+} from '@ashlar/wire'
+import { expect, test } from 'vitest'
+import { locks } from '../features/locks/index.ts'
+import { client } from './client/index.ts'
+import { type Server, server } from './server/index.ts'
+
+const SEED = 20_261_122
+const CALLS = 4000
+
+const env = {
+  clock: systemClock,
+  random: systemRandom(),
+  log: silentLog,
+  network: tcpNetwork(),
+}
+const definitions = new Map(
+  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
+) as never
+const process = {
+  uuid: '01234567-89ab-4cde-8f01-23456789abcd',
+  name: 'test',
+  hostname: 'host',
+  pid: 1,
+  volfileId: 'gv0',
+}
+
+async function until(what: string, condition: () => boolean, ms = 10_000): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+/** Calls of program 400, as a real client sent them, without record marks. */
+function recordedCalls(): Buffer[] {
+  const file = new URL('../../../wire/fixtures/records.jsonl.gz', import.meta.url)
+  return gunzipSync(readFileSync(file))
+    .toString()
+    .split('\n')
+    .map(line => JSON.parse(line) as [number, number, number, string, string])
+    .filter(([program, , , type]) => program === fopProgram.number && type === 'call')
+    .map(([, , , , hex]) => Buffer.from(hex, 'hex'))
+}
+
+function marked(body: Buffer): Buffer {
+  const mark = Buffer.alloc(4)
+  mark.writeUInt32BE(LAST_FRAGMENT + body.length)
+  return Buffer.concat([mark, body])
+}
+
+function setvolume(): Buffer {
+  const writer = new Writer()
+  const { SETVOLUME } = handshakeProgram.procedures
+  const { number, version } = handshakeProgram
+  encodeCallHead(writer, 1, number, version, SETVOLUME.num, MANAGEMENT_CREDENTIAL)
+  const dict = new Dict()
+    .setString('remote-subvolume', '/b')
+    .setString('process-uuid', `hostile-${env.random.integer(2 ** 31)}`)
+    .setInt('fops-version', fopProgram.number)
+  SETVOLUME.request.encode(writer, { dict })
+  return marked(writer.toBuffer())
+}
+
+test('damaged calls of an admitted client disturb nobody', { timeout: 60_000 }, async () => {
+  const brick = new Graph({
+    volfile: parseVolfile(`
+volume m
+  type testing/memory
+end-volume
+volume /b
+  type features/locks
+  subvolumes m
+end-volume
+volume s
+  type protocol/server
+  option transport.socket.bind-address 127.0.0.1
+  option auth.addr./b.allow *
+  subvolumes /b
+end-volume`),
+    definitions,
+    env,
+    process,
+  })
+  await brick.start()
+  const address = (brick.xlator('s') as Server).address as TcpAddress
+  const events: GraphEvent[] = []
+  const mount = new Graph({
+    volfile: parseVolfile(`
+volume c
+  type protocol/client
+  option remote-host 127.0.0.1
+  option remote-port ${address.port}
+  option remote-subvolume /b
+end-volume`),
+    definitions,
+    env,
+    process,
+    onEvent: event => events.push(event),
+  })
+  await mount.start()
+  await until('the mount', () => events.some(each => each.kind === 'child-up'))
+
+  let state = SEED
+  const random = (limit: number): number => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % limit
+  }
+  const calls = recordedCalls()
+  let answeredBytes = 0
+  let closed = false
+  const stranger = () => {
+    const socket = connect(address)
+    closed = false
+    socket.on('error', () => {})
+    socket.on('data', (bytes: Buffer) => {
+      answeredBytes += bytes.length
+    })
+    socket.on('close', () => {
+      closed = true
+    })
+    socket.write(setvolume())
+    return socket
+  }
+  let socket = stranger()
+  for (let i = 0; i < CALLS; i++) {
+    if (closed) socket = stranger()
+    if (i === 0) await until('admission', () => answeredBytes > 0)
+    const body = Buffer.from(calls[random(calls.length)] as Buffer)
+    for (let hits = random(4); hits > 0; hits--) {
+      // Behind header and credential, mostly: damage there reaches the decoders and leaves the
+      // connection open.
+      const at =
+        random(100) === 0 ? random(body.length) : 88 + random(Math.max(1, body.length - 88))
+      if (at < body.length) body[at] = random(3) === 0 ? 0xff : random(256)
+    }
+    const cut = random(6) === 0 ? body.subarray(0, 88 + random(body.length - 87)) : body
+    socket.write(marked(cut))
+    if (i % 10 === 0) {
+      const root = inodeLoc(mount.inodes.root)
+      const reply = await mount.top.stat(ROOT_CTX, { loc: root })
+      expect(reply.ok, `call ${i} of seed ${SEED}`).toBe(true)
+    }
+  }
+  socket.destroy()
+  expect(events.filter(each => each.kind === 'child-down')).toEqual([])
+  const clients = () => (brick.xlator('s') as Server).dump()['clients'] as unknown[]
+  await until('the hostile client to be gone', () => clients().length === 1)
+  // Most calls were damaged but little, and got an answer.
+  expect(answeredBytes).toBeGreaterThan(CALLS * 20)
+  await mount.stop()
+  await brick.stop()
+})
