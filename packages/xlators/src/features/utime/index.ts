@@ -11,6 +11,7 @@ import {
   type FopArgs,
   type FopName,
   MdataFlag,
+  OpenFlag,
   type Reply,
   SetAttr,
   type Subvolume,
@@ -89,6 +90,8 @@ function create(self: Self): Xlator {
   const fops: Record<string, unknown> = {
     setattr: (ctx: Ctx, args: FopArgs['setattr']) =>
       child.setattr(stamped(self, ctx, setattrFlags(args.valid)), args),
+    open: (ctx: Ctx, args: FopArgs['open']) =>
+      child.open((args.flags & OpenFlag.TRUNC) !== 0 ? stamped(self, ctx, CHANGED) : ctx, args),
     fsetattr: (ctx: Ctx, args: FopArgs['fsetattr']) =>
       child.fsetattr(stamped(self, ctx, setattrFlags(args.valid)), args),
   }

@@ -379,7 +379,7 @@ export function create(brick: Brick, ctx: Ctx, args: FopArgs['create']): Reply<'
   })
   if ('errno' in made) {
     if (made.errno !== Errno.EEXIST || (wanted & sys.O.EXCL) !== 0) return made
-    return openExisting(brick, args, flags)
+    return openExisting(brick, ctx, args, flags)
   }
   remember(brick, args, made.inode, made.fd as number)
   return entryReply(brick, made, args.xdata)
@@ -392,7 +392,12 @@ function remember(brick: Brick, args: FopArgs['create'], inode: Inode, fd: numbe
 }
 
 /** Without O_EXCL an existing file is opened. */
-function openExisting(brick: Brick, args: FopArgs['create'], flags: number): Reply<'create'> {
+function openExisting(
+  brick: Brick,
+  ctx: Ctx,
+  args: FopArgs['create'],
+  flags: number,
+): Reply<'create'> {
   const entry = brick.entry(args.loc)
   if (typeof entry === 'number') return failure(-entry)
   const fd = sys.openat(entry.directoryFd, entry.name, flags & ~sys.O.CREAT)
@@ -405,6 +410,8 @@ function openExisting(brick: Brick, args: FopArgs['create'], flags: number): Rep
   const inode = brick.self.inodes.obtain(gfid)
   remember(brick, args, inode, fd)
   sys.fstat(fd, brick.stat)
+  if ((flags & OpenFlag.TRUNC) !== 0)
+    brick.touch(ctx, inode, entry.path, MdataFlag.MTIME | MdataFlag.CTIME)
   const parent = brick.directoryIatt(entry.parent)
   return {
     ok: true,

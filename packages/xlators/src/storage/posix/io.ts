@@ -40,7 +40,7 @@ export class DataPath {
     this.#brick = brick
   }
 
-  open(_ctx: Ctx, args: FopArgs['open']): Reply<'open'> {
+  open(ctx: Ctx, args: FopArgs['open']): Reply<'open'> {
     const brick = this.#brick
     const { inode } = args.loc
     const object = brick.object(inode)
@@ -54,6 +54,7 @@ export class DataPath {
     brick.fds.set(args.fd, { fd, cookie: 0n })
     const state = brick.state(inode)
     state.openFds = (state.openFds ?? 0) + 1
+    if ((args.flags & OpenFlag.TRUNC) !== 0) brick.touch(ctx, inode, object.path, WRITE_TOUCH)
     return { ok: true }
   }
 
