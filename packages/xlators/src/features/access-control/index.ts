@@ -214,12 +214,10 @@ class AccessControl implements Xlator {
     if (refused !== undefined || isTrusted(ctx) || loc.parent === undefined) return refused
     const parent = await this.#guarded(loc.parent)
     if ('errno' in parent) return parent
-    if ((parent.mode & S_ISVTX) === 0 || parent.uid === ctx.uid || !loc.inode.linked)
-      return undefined
-    const object = await this.#guarded(loc.inode)
-    if ('errno' in object)
-      return object.errno === Errno.ENOENT || object.errno === Errno.ESTALE ? undefined : object
-    return object.uid === ctx.uid ? undefined : failure(Errno.EPERM)
+    if ((parent.mode & S_ISVTX) === 0 || parent.uid === ctx.uid) return undefined
+    // What the name leads to now: its inode may not be known by name here.
+    const object = await this.#child.lookup(ROOT_CTX, { loc })
+    return object.ok && object.stat.uid !== ctx.uid ? failure(Errno.EPERM) : undefined
   }
 
   async #maySetAttributes(

@@ -20,9 +20,11 @@ import {
   type FopArgs,
   type FopName,
   type Inode,
+  type Loc,
   LockCommand,
   LockType,
   type Reply,
+  ROOT_CTX,
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
@@ -212,17 +214,17 @@ class Locks implements Xlator {
   }
 
   async unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
-    await this.#removal(ctx, args.loc.inode)
+    await this.#removal(ctx, args.loc)
     return this.#withParentCounts(args, args.loc, request => this.#self.child.unlink(ctx, request))
   }
 
   async rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
-    await this.#removal(ctx, args.loc.inode)
+    await this.#removal(ctx, args.loc)
     return this.#withParentCounts(args, args.loc, request => this.#self.child.rmdir(ctx, request))
   }
 
   async rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
-    await this.#removal(ctx, args.newloc.inode)
+    await this.#removal(ctx, args.newloc)
     return this.#withParentCounts(args, args.oldloc, request =>
       this.#self.child.rename(ctx, request),
     )
@@ -333,9 +335,16 @@ class Locks implements Xlator {
     }
   }
 
-  async #removal(ctx: Ctx, inode: Inode): Promise<void> {
-    if (ctx.pid < 0) return
-    await this.#key.get(inode)?.removable(ctx.client)
+  /** Waits until nobody else holds an inodelk on what is about to lose this name. */
+  async #removal(ctx: Ctx, loc: Loc): Promise<void> {
+    if (ctx.pid < 0 || this.#locked.size === 0) return
+    let inode: Inode | undefined = loc.inode
+    if (!inode.linked) {
+      // On a brick an entry's inode is not known by its name: what is there now is asked.
+      const found = await this.#self.child.lookup(ROOT_CTX, { loc })
+      inode = found.ok ? this.#self.inodes.find(found.stat.gfid) : undefined
+    }
+    if (inode !== undefined) await this.#key.get(inode)?.removable(ctx.client)
   }
 
   #obtain(inode: Inode): InodeLocks {

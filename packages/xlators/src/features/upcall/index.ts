@@ -16,7 +16,9 @@ import {
   globRegExp,
   type Iatt,
   type Inode,
+  type Loc,
   type Reply,
+  ROOT_CTX,
   SetAttr,
   type Subvolume,
   UpcallFlag,
@@ -209,27 +211,32 @@ class Upcall implements Xlator {
   }
 
   async unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
+    const inode = await this.#behind(args.loc)
     const reply = await this.#child.unlink(ctx, args)
-    if (reply.ok) this.#lostEntry(ctx, args.loc, reply.postparent)
+    if (reply.ok) this.#lostEntry(ctx, inode, args.loc.parent, reply.postparent)
     return reply
   }
 
   async rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
+    const inode = await this.#behind(args.loc)
     const reply = await this.#child.rmdir(ctx, args)
-    if (reply.ok) this.#lostEntry(ctx, args.loc, reply.postparent)
+    if (reply.ok) this.#lostEntry(ctx, inode, args.loc.parent, reply.postparent)
     return reply
   }
 
   async rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
+    const renamed = await this.#behind(args.oldloc)
+    const replaced = await this.#behind(args.newloc)
     const reply = await this.#child.rename(ctx, args)
     if (reply.ok) {
-      this.#changed(ctx, args.oldloc.inode, {
-        flags: UpcallFlag.RENAME,
-        stat: reply.stat,
-        parentStat: reply.postnewparent,
-      })
-      if (args.newloc.inode.linked)
-        this.#changed(ctx, args.newloc.inode, { flags: UpcallFlag.NLINK | UpcallFlag.TIMES })
+      if (renamed !== undefined)
+        this.#changed(ctx, renamed, {
+          flags: UpcallFlag.RENAME,
+          stat: reply.stat,
+          parentStat: reply.postnewparent,
+        })
+      if (replaced !== undefined)
+        this.#changed(ctx, replaced, { flags: UpcallFlag.NLINK | UpcallFlag.TIMES })
       this.#directoryChanged(ctx, args.oldloc.parent, reply.postoldparent)
       if (args.newloc.parent !== args.oldloc.parent)
         this.#directoryChanged(ctx, args.newloc.parent, reply.postnewparent)
@@ -312,12 +319,25 @@ class Upcall implements Xlator {
     this.#directoryChanged(ctx, parent, reply.postparent)
   }
 
-  #lostEntry(ctx: Ctx, loc: FopArgs['unlink']['loc'], postparent: Iatt): void {
-    this.#changed(ctx, loc.inode, {
-      flags: UpcallFlag.NLINK | UpcallFlag.TIMES,
-      parentStat: postparent,
-    })
-    this.#directoryChanged(ctx, loc.parent, postparent)
+  #lostEntry(
+    ctx: Ctx,
+    inode: Inode | undefined,
+    parent: Inode | undefined,
+    postparent: Iatt,
+  ): void {
+    if (inode !== undefined)
+      this.#changed(ctx, inode, {
+        flags: UpcallFlag.NLINK | UpcallFlag.TIMES,
+        parentStat: postparent,
+      })
+    this.#directoryChanged(ctx, parent, postparent)
+  }
+
+  /** The inode a name leads to: on a brick it may not be known by its name. */
+  async #behind(loc: Loc): Promise<Inode | undefined> {
+    if (!this.#on || loc.inode.linked) return loc.inode
+    const found = await this.#child.lookup(ROOT_CTX, { loc })
+    return found.ok ? this.#self.inodes.find(found.stat.gfid) : undefined
   }
 
   #directoryChanged(ctx: Ctx, directory: Inode | undefined, stat: Iatt): void {
