@@ -176,6 +176,14 @@ export class FuseDevice {
     return sent
   }
 
+  /** Like `notify`, at once: only for news of which the kernel waits for nothing of ours. */
+  notifyNow(code: number, body: Buffer): number {
+    const message = Buffer.allocUnsafe(OUT_HEADER_BYTES + body.length)
+    writeHeader(message, message.length, code, 0)
+    body.copy(message, OUT_HEADER_BYTES)
+    return this.#open ? sys.write(this.fd, message) : -Errno.ENODEV
+  }
+
   /**
    * Unmounts. When the file system is in use that fails with −EBUSY, unless `lazy`: then it
    * disappears from the tree and ends with its last user. 0 or −errno.

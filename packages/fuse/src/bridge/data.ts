@@ -107,11 +107,11 @@ export async function write(state: BridgeState, request: Request): Promise<void>
   state.device.reply(request.unique, WRITE_OUT.size)
 }
 
-/** Drops set-id bits in passing: the kernel learns of it apart from the reply. */
+/** Drops set-id bits in passing: the kernel learns of it apart from the reply, and before it. */
 async function dropUnasked(state: BridgeState, node: Node): Promise<Failure | undefined> {
   const before = node.mode
   const problem = await dropPrivileges(state, node)
-  if (node.mode !== before) state.invalidations.attributes(node.inode)
+  if (node.mode !== before) state.invalidations.attributesNow(node.inode)
   return problem
 }
 

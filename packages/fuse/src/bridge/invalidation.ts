@@ -49,8 +49,14 @@ export class Invalidations {
     this.#add(inode, Drop.DATA)
   }
 
-  attributes(inode: Inode): void {
-    this.#add(inode, Drop.ATTRIBUTES)
+  /**
+   * Attributes alone, before this returns: the inode is in use by the request at hand, and dropping
+   * no pages the kernel waits for nothing.
+   */
+  attributesNow(inode: Inode): void {
+    const node = this.#nodes.find(inode.gfid)
+    if (node !== undefined)
+      this.#judge(this.#device.notifyNow(Notify.INVAL_INODE, inodeNews(node.id, false)))
   }
 
   /** Every name of an inode; without names the kernel soon forgets the inode itself. */
@@ -94,11 +100,8 @@ export class Invalidations {
     this.#busy = false
   }
 
-  /** A negative offset spares the pages. */
   async #dropInode(nodeid: number, pages: boolean): Promise<void> {
-    const body = Buffer.allocUnsafe(INVAL_INODE_OUT.size)
-    INVAL_INODE_OUT.encode(body, 0, { nodeid, offset: pages ? 0 : -1, length: 0 })
-    this.#judge(await this.#device.notify(Notify.INVAL_INODE, body))
+    this.#judge(await this.#device.notify(Notify.INVAL_INODE, inodeNews(nodeid, pages)))
   }
 
   async #dropNames(inode: Inode): Promise<void> {
@@ -118,4 +121,11 @@ export class Invalidations {
     if (result < 0 && !HARMLESS.has(-result))
       this.#log.warning('the kernel refused an invalidation', { errno: -result })
   }
+}
+
+/** A negative offset spares the pages. */
+function inodeNews(nodeid: number, pages: boolean): Buffer {
+  const body = Buffer.allocUnsafe(INVAL_INODE_OUT.size)
+  INVAL_INODE_OUT.encode(body, 0, { nodeid, offset: pages ? 0 : -1, length: 0 })
+  return body
 }

@@ -350,8 +350,7 @@ function setAttributes(store: MemoryStore, file: MemoryFile, stat: Iatt, valid: 
     if ((valid & SetAttr.UID) !== 0) file.uid = stat.uid
     if ((valid & SetAttr.GID) !== 0) file.gid = stat.gid
     // As chown(2): whoever owns the file now did not put these bits there.
-    if ((file.mode & 0o170000) === S_IFREG)
-      file.mode &= (file.mode & 0o010) === 0 ? ~0o4000 : ~0o6000
+    if (!file.isDirectory) file.mode &= (file.mode & 0o010) === 0 ? ~0o4000 : ~0o6000
   }
   if ((valid & SetAttr.MODE) !== 0) file.mode = (file.mode & 0o170000) | (stat.mode & 0o7777)
   if ((valid & SetAttr.ATIME_NOW) !== 0) file.atime = now
