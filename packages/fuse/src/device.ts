@@ -13,7 +13,7 @@
 import { Socket } from 'node:net'
 import { assert, Errno, type Log } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import { type MountOptions, mountDevice, unmountPath } from './mount.ts'
+import { type MountOptions, mountDevice, realMountpoint, unmountPath } from './mount.ts'
 import { IN_HEADER_BYTES, OUT_HEADER_BYTES } from './protocol/constants.ts'
 import { printReply, printRequest } from './protocol/print.ts'
 
@@ -34,8 +34,9 @@ export interface FuseDeviceOptions extends Omit<MountOptions, 'maxRead'> {
 
 /** Mounts a FUSE file system; nothing is read before `listen`. Throws MountError. */
 export async function mountFuse(options: FuseDeviceOptions): Promise<FuseDevice> {
-  const fd = await mountDevice({ ...options, maxRead: MAX_REQUEST_BYTES })
-  return new FuseDevice(fd, options.mountpoint, options.log)
+  const mountpoint = realMountpoint(options.mountpoint)
+  const fd = await mountDevice({ ...options, mountpoint, maxRead: MAX_REQUEST_BYTES })
+  return new FuseDevice(fd, mountpoint, options.log)
 }
 
 /** The members of Node's pipe handle used here: it has no public name. */

@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { Errno, errnoText } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 
@@ -46,6 +46,20 @@ export async function mountDevice(options: MountOptions): Promise<number> {
   return sys.geteuid() === 0 ? mountAsRoot(options) : await mountByHelper(options)
 }
 
+/** The directory behind symbolic links, under which the kernel will list the mount. Throws MountError. */
+export function realMountpoint(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    throw new MountError(`cannot mount on ${path}`, errnoOf(error))
+  }
+}
+
+function errnoOf(error: unknown): number | undefined {
+  const { errno } = error as NodeJS.ErrnoException
+  return errno === undefined ? undefined : -errno
+}
+
 function mountData(options: MountOptions): string[] {
   const data: string[] = []
   if (options.defaultPermissions !== false) data.push('default_permissions')
@@ -59,8 +73,7 @@ function mountAsRoot(options: MountOptions): number {
   try {
     mode = statSync(mountpoint).mode & 0o170000
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).errno
-    throw new MountError(`cannot mount on ${mountpoint}`, errno === undefined ? undefined : -errno)
+    throw new MountError(`cannot mount on ${mountpoint}`, errnoOf(error))
   }
   const fd = sys.openat(sys.AT_FDCWD, '/dev/fuse', sys.O.RDWR | sys.O.CLOEXEC | sys.O.NONBLOCK)
   if (fd < 0) throw new MountError('cannot open /dev/fuse', -fd)

@@ -169,9 +169,11 @@ export class FuseBridge {
 
   #done(tenure: Tenure): void {
     tenure.running -= 1
-    if (tenure.running > 0) return
-    tenure.whenIdle?.()
-    if (tenure === this.#tenure) this.#linger.wait()
+    if (tenure.running === 0) tenure.whenIdle?.()
+    // Those who wait for a lock may wait for long; nobody else is in progress.
+    const { options, waiting } = this.#state
+    if (options.linger && tenure === this.#tenure && tenure.running <= waiting.size)
+      this.#linger.wait()
   }
 
   /** A mistake of ours must not leave the caller hanging: it gets EIO, the log gets the trace. */

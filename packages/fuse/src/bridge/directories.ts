@@ -106,7 +106,7 @@ async function list(state: BridgeState, request: Request, plus: boolean): Promis
     const entry = piece.entries[index] as Dirent | DirentPlus
     const written = plus
       ? writePlus(state, file, entry as DirentPlus, length, limit)
-      : writeDirent(entry, length, limit)
+      : writeDirent(state, entry, length, limit)
     if (written === 0) break
     length += written
     cookie = entry.offset
@@ -120,7 +120,7 @@ async function list(state: BridgeState, request: Request, plus: boolean): Promis
 }
 
 /** Bytes written, or 0 when the entry does not fit before `limit`. */
-function writeDirent(entry: Dirent, at: number, limit: number): number {
+function writeDirent(state: BridgeState, entry: Dirent, at: number, limit: number): number {
   const { name } = entry
   // Three bytes are the most that a character of a JavaScript string takes.
   const certain = at + DIRENT_BYTES + name.length * 3 + 8 <= limit
@@ -130,7 +130,7 @@ function writeDirent(entry: Dirent, at: number, limit: number): number {
   else length = encodeName(name).copy(listing, at + DIRENT_BYTES)
   const end = padded(DIRENT_BYTES + length)
   listing.fill(0, at + DIRENT_BYTES + length, at + end)
-  listing.writeBigUInt64LE(BigInt.asUintN(64, entry.ino), at)
+  listing.writeBigUInt64LE(BigInt.asUintN(64, state.shownInode(entry.ino)), at)
   listing.writeBigUInt64LE(BigInt.asUintN(64, entry.offset), at + 8)
   listing.writeUInt32LE(length, at + 16)
   listing.writeUInt32LE(entry.type, at + 20)
@@ -150,7 +150,7 @@ function writePlus(
   limit: number,
 ): number {
   if (at + ENTRY_OUT.size > limit) return 0
-  const written = writeDirent(entry, at + ENTRY_OUT.size, limit)
+  const written = writeDirent(state, entry, at + ENTRY_OUT.size, limit)
   if (written === 0) return 0
   const { stat, name } = entry
   const dots = name === '.' || name === '..'

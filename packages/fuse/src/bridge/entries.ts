@@ -1,6 +1,15 @@
 /** Names: lookup, making, linking, renaming and removing them. */
 
-import { Dict, Errno, failure, type Inode, inodeLoc, type Loc, NULL_GFID } from '@ashlar/core'
+import {
+  Dict,
+  Errno,
+  failure,
+  type Inode,
+  inodeLoc,
+  type Loc,
+  nameByteLength,
+  NULL_GFID,
+} from '@ashlar/core'
 import { OUT_HEADER_BYTES } from '../protocol/constants.ts'
 import {
   CREATE_IN,
@@ -41,7 +50,8 @@ export async function lookup(state: BridgeState, request: Request): Promise<void
   const name = request.name()
   const parent = state.ready(request.nodeid) ?? (await parentOf(state, request, request.nodeid))
   if (parent === undefined) return
-  if (name.length > NAME_MAX) {
+  // Nobody has such a name, so nobody need be asked; three bytes a character are the most.
+  if (name.length * 3 > NAME_MAX && nameByteLength(name) > NAME_MAX) {
     state.fail(request, failure(Errno.ENAMETOOLONG))
     return
   }

@@ -36,6 +36,8 @@ export interface BridgeOptions {
   readonly enableIno32?: boolean
   /** Kibibytes that the kernel reads ahead, where it lets us say so (as root). */
   readonly readAheadKib?: number
+  /** Wait a moment for the next request before sleeping (linger.ts): fast, at the cost of a core. */
+  readonly linger?: boolean
 }
 
 export type FullBridgeOptions = Required<Omit<BridgeOptions, 'clientPid' | 'uidMapRoot'>> &
@@ -59,6 +61,7 @@ const DEFAULTS: FullBridgeOptions = {
   lruLimit: 65_536,
   enableIno32: false,
   readAheadKib: 1024,
+  linger: true,
 }
 
 /** Fills in the defaults; members that are undefined count as absent. */

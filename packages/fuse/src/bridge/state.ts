@@ -11,6 +11,7 @@ import {
   type Failure,
   type Fd,
   failure,
+  gfidInode,
   type Graph,
   type Iatt,
   type Inode,
@@ -48,6 +49,8 @@ export interface Waiting {
   reason: 'interrupted' | 'switched' | undefined
   readonly controller: AbortController
 }
+
+const LOW_32 = 0xffff_ffffn
 
 export class BridgeState {
   readonly device: FuseDevice
@@ -249,16 +252,14 @@ export class BridgeState {
   shown(stat: Iatt): Iatt {
     if (!this.options.enableIno32) return stat
     const folded = stat.clone()
-    folded.ino = foldInode(stat)
+    folded.ino = this.shownInode(stat.ino ?? gfidInode(stat.gfid))
     return folded
   }
-}
 
-/** High 32 bits xor low 32 bits, for programs without large file support. */
-function foldInode(stat: Iatt): bigint {
-  let folded = 0
-  for (let i = 8; i < 16; i++) folded ^= stat.gfid.charCodeAt(i) << ((3 - (i & 3)) * 8)
-  return BigInt(folded >>> 0)
+  /** An inode number as the kernel shall see it. */
+  shownInode(ino: bigint): bigint {
+    return this.options.enableIno32 ? (BigInt.asUintN(64, ino) >> 32n) ^ (ino & LOW_32) : ino
+  }
 }
 
 /** What the kernel takes as an errno; anything else is a mistake of some layer. */
