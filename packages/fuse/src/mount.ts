@@ -26,8 +26,6 @@ export interface MountOptions {
   readonly flags?: number
   /** Other words for the kernel's mount data, such as `context=…`. */
   readonly extra?: readonly string[]
-  /** Without root: fusermount3 unmounts when this process ends, however it ends. */
-  readonly autoUnmount?: boolean
 }
 
 /** A mount that did not come about. */
@@ -109,7 +107,6 @@ async function mountByHelper(options: MountOptions): Promise<number> {
     `subtype=${FS_SUBTYPE}`,
   ]
   if (options.allowOther === true) words.push('allow_other')
-  if (options.autoUnmount === true) words.push('auto_unmount')
   words.push(...mountData(options))
   const helper = spawn('fusermount3', ['-o', words.join(','), '--', options.mountpoint], {
     stdio: ['ignore', 'ignore', 'pipe', theirs],
@@ -124,18 +121,14 @@ async function mountByHelper(options: MountOptions): Promise<number> {
     helper.once('close', code => resolve(code === 0 ? undefined : complaint.trim()))
   })
   try {
-    // With auto_unmount the helper stays: then only the message tells that it has mounted.
-    const problem = options.autoUnmount === true ? undefined : await ended
+    const problem = await ended
     if (problem !== undefined) throw new MountError(problem === '' ? 'fusermount3 failed' : problem)
-    sys.close(theirs)
     const fd = sys.receiveDescriptor(own)
-    if (fd < 0) throw new MountError(complaint.trim() || 'fusermount3 passed no descriptor')
+    if (fd < 0) throw new MountError('fusermount3 passed no descriptor', -fd)
     sys.fcntl(fd, sys.F_SETFL, sys.fcntl(fd, sys.F_GETFL) | sys.O.NONBLOCK)
-    if (options.autoUnmount === true) helper.unref()
     return fd
   } finally {
-    // The helper of auto_unmount lives as long as our end of the socket.
-    if (options.autoUnmount !== true) sys.close(own)
+    sys.close(own)
   }
 }
 
