@@ -4,7 +4,7 @@
  * Lines read as GlusterFS's do (`[time] LEVEL [area] message {key=value}`), or as JSON.
  */
 
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
@@ -74,12 +74,29 @@ export interface LogOptions {
   readonly json?: boolean
 }
 
+interface Sink {
+  write(text: string): unknown
+}
+
+/** Lines are in the file when `write` returns: the last one of a process that ends tells why. */
+function fileSink(fd: number): Sink {
+  return {
+    write(text) {
+      try {
+        writeSync(fd, text)
+      } catch {
+        // A full disk must not end the process; the line is lost.
+      }
+    },
+  }
+}
+
 /** Opens a log. The directory of `file` is made when it is missing; throws when that fails. */
 export function openLog(options: LogOptions): Log {
-  let sink: NodeJS.WritableStream = process.stderr
+  let sink: Sink = process.stderr
   if (options.file !== undefined && options.file !== '-') {
     mkdirSync(dirname(options.file), { recursive: true })
-    sink = createWriteStream(options.file, { flags: 'a' })
+    sink = fileSink(openSync(options.file, 'a'))
   }
   const output =
     options.json === true
