@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Env, openLog, parseLogLevel, systemClock, systemRandom } from '@ashlar/core'
 import { Glusterd, resolveSettings, type Settings } from '@ashlar/glusterd'
+import { redirectErrors } from '@ashlar/host'
 import { tcpNetwork } from '@ashlar/transport'
 import type { Terminal } from './terminal.ts'
 import { processTerminal } from './terminal.ts'
@@ -135,6 +136,7 @@ async function serve(flags: Flags, terminal: Terminal): Promise<number> {
     terminal.err(`glusterd: ${message}`)
     return 1
   }
+  if (process.env[DETACHED] === '1') redirectErrors(logFile === '-' ? '/dev/null' : logFile)
   process.send?.('ready')
   await new Promise<void>(resolve => {
     process.once('SIGTERM', () => resolve())

@@ -4,8 +4,9 @@
  */
 
 import { spawn } from 'node:child_process'
-import { closeSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import * as sys from '@ashlar/sys'
 
 /** Set in the child: the descriptor on which to say that it is ready. */
 const READY_FD_VARIABLE = 'ASHLAR_READY_FD'
@@ -39,11 +40,27 @@ export function runInBackground(script: string, words: readonly string[]): Promi
   })
 }
 
-/** Tells the waiting parent, if there is one, that all is well; lets go of its terminal. */
-export function sayReady(): void {
+const STANDARD_ERROR = 2
+
+/**
+ * Standard error goes to `file` from now on: whoever reads the pipe that it was sees its end, and
+ * what a crash has to say is kept.
+ */
+export function redirectErrors(file: string): void {
+  const fd = openSync(file, 'a')
+  sys.dup2(fd, STANDARD_ERROR)
+  closeSync(fd)
+}
+
+/**
+ * Tells the waiting parent, if there is one, that all is well, and lets go of its terminal: errors
+ * go to `errorFile`.
+ */
+export function sayReady(errorFile: string): void {
   const fd = process.env[READY_FD_VARIABLE]
   if (fd === undefined) return
   delete process.env[READY_FD_VARIABLE]
+  redirectErrors(errorFile === '-' ? '/dev/null' : errorFile)
   try {
     writeSync(Number(fd), 'ready\n')
     closeSync(Number(fd))

@@ -11,7 +11,7 @@ export class UnsupportedVolumeError extends Error {
   override name = 'UnsupportedVolumeError'
 }
 
-/** Types that only test or tune: their absence is worth no more than a line at debug level. */
+/** Types that only test or tune: their absence is not worth a word. */
 const QUIET = /^(performance|debug)\//
 
 /** Throws UnsupportedVolumeError for a volfile with a translator that cannot be done without. */
@@ -20,6 +20,7 @@ export function definitionsFor(
   log: Log,
 ): ReadonlyMap<string, AnyXlatorDefinition> {
   const definitions = new Map(xlators)
+  const missing: string[] = []
   for (const node of volfile.nodes) {
     if (definitions.has(node.type)) continue
     if (!isPassive(node)) {
@@ -28,9 +29,9 @@ export function definitionsFor(
       )
     }
     definitions.set(node.type, passedOver(node.type))
-    const line = { type: node.type, volume: node.name }
-    if (QUIET.test(node.type)) log.debug('a translator is not there and passed over', line)
-    else log.warning('a translator is not there and passed over', line)
+    if (!QUIET.test(node.type)) missing.push(node.type)
   }
+  if (missing.length > 0)
+    log.warning('translators without effect here are passed over', { types: missing.join(' ') })
   return definitions
 }

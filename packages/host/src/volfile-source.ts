@@ -67,6 +67,8 @@ export class ServerVolfileSource implements VolfileSource {
   #listener: VolfileListener | undefined
   #server = 0
   #text: string | undefined
+  /** The loss of the connection is news once. */
+  #told = false
   #asking = false
   #askAgain = false
 
@@ -79,12 +81,15 @@ export class ServerVolfileSource implements VolfileSource {
       connected: () => {
         this.#client.settled()
         this.#server -= 1 // this one answers: stay with it
+        this.#told = false
         this.#asking = false
         this.#ask()
         options.connected?.()
       },
       disconnected: () => {
         this.#asking = false
+        if (this.#told) return
+        this.#told = true
         this.#listener?.failed('the connection to glusterd is gone', false)
       },
       callback: (program, procedure) => {

@@ -25,6 +25,7 @@ const ftruncateCall = native('int ftruncate(int, int64_t)')
 const faccessatCall = native('int faccessat(int, str, int, int)')
 const umaskCall = native('uint umask(uint)')
 const dupCall = native('int dup(int)')
+const dup2Call = native('int dup2(int, int)')
 
 /** Opens; the descriptor never leaks to children only when `flags` has O.CLOEXEC. */
 export function openat(dirfd: number, path: string, flags: number, mode = 0): number {
@@ -37,6 +38,11 @@ export function close(fd: number): number {
 
 export function dup(fd: number): number {
   return outcome(dupCall(fd))
+}
+
+/** Makes `target` name what `fd` does, closing what it named before. */
+export function dup2(fd: number, target: number): number {
+  return outcome(dup2Call(fd, target))
 }
 
 export function mkdirat(dirfd: number, path: string, mode: number): number {

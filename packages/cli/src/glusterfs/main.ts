@@ -105,7 +105,7 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
     return failed(env.log, 'mounting failed', error)
   }
   writePidFile(args.pidFile)
-  sayReady()
+  sayReady(args.logFile ?? defaultLogFile(args))
   onSignals(
     env,
     () => mount.stop(),
@@ -135,7 +135,7 @@ async function runBrick(env: Env, args: GlusterfsArguments, brickName: string): 
     return failed(env.log, 'the brick cannot be served', error)
   }
   writePidFile(args.pidFile)
-  sayReady()
+  sayReady(args.logFile ?? defaultLogFile(args))
   onSignals(
     env,
     () => brick.stop(),
