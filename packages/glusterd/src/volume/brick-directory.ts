@@ -129,7 +129,8 @@ export function claimBrick(brick: BrickDirectory, volumeId: string, undo: Undo):
   const handles = join(brick.path, '.glusterfs')
   if (existsSync(handles)) return
   try {
-    mkdirSync(handles, 0o600)
+    // As GlusterFS's; only root can use a directory without its execute bit.
+    mkdirSync(handles, process.geteuid?.() === 0 ? 0o600 : 0o700)
     undo.push(() => rmdirSync(handles))
   } catch (error) {
     throw invalid(
