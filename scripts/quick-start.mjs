@@ -1,0 +1,126 @@
+// `npm start`: a volume on this machine, from nothing, until Ctrl-C.
+//
+// Starts glusterd with all its state in one folder, creates a distributed volume of two bricks there
+// (or finds it again), mounts it, and says what to do next. At the end everything is taken down: no
+// mount and no process is left, the data stays for the next start.
+import { mkdirSync } from 'node:fs'
+import { openHome } from './quick-start/home.mjs'
+import { brickHost, listeningPort } from './quick-start/network.mjs'
+import { Problem, run, startDaemon } from './quick-start/programs.mjs'
+import { checkFuse, mountVolume, unmountVolume } from './quick-start/mount.mjs'
+import { claim, clearLeftovers } from './quick-start/running.mjs'
+
+const VOLUME = 'gv0'
+
+const say = (text = '') => process.stdout.write(`${text}\n`)
+
+/** What has been started, last first: how to take it down. */
+const undo = []
+let ending
+
+async function main() {
+  checkFuse()
+  const home = openHome()
+  const release = claim(home)
+  undo.push(release)
+  await clearLeftovers(home)
+
+  const port = await listeningPort()
+  const host = await brickHost()
+  say(`State and data: ${home.path}`)
+  const daemon = startDaemon(home, port)
+  undo.push(() => daemon.stop())
+  void daemon.ended.then(status => {
+    if (ending === undefined)
+      return fail(new Problem(`glusterd has ended (${status}). See ${home.daemonLog}`))
+  })
+  await daemon.answers()
+
+  undo.push(() => closeVolume(home))
+  await openVolume(home, host)
+
+  undo.push(() => unmountVolume(home, say))
+  await mountVolume(home, { host, port, volume: VOLUME })
+  if (ending === undefined) tell(home, { host, port })
+}
+
+/** Starts the volume; makes it first when there is none. */
+async function openVolume(home, host) {
+  const volumes = await run(home, 'gluster', ['volume', 'list'])
+  if (volumes.split('\n').includes(VOLUME)) {
+    say(`Volume ${VOLUME} is here from an earlier start.`)
+  } else {
+    for (const brick of home.bricks) mkdirSync(brick, { recursive: true })
+    const bricks = home.bricks.map(brick => `${host}:${brick}`)
+    await run(home, 'gluster', ['--mode=script', 'volume', 'create', VOLUME, ...bricks, 'force'])
+    say(`Volume ${VOLUME} is made of ${home.bricks.join(' and ')}`)
+  }
+  if (!(await isStarted(home)))
+    await run(home, 'gluster', ['--mode=script', 'volume', 'start', VOLUME])
+}
+
+async function closeVolume(home) {
+  if (await isStarted(home)) await run(home, 'gluster', ['--mode=script', 'volume', 'stop', VOLUME])
+}
+
+async function isStarted(home) {
+  const info = await run(home, 'gluster', ['volume', 'info'])
+  return info.includes('Status: Started')
+}
+
+function tell(home, { host, port }) {
+  const mountOptions = port === 24_007 ? '' : `-o server-port=${port} `
+  say(`
+Mounted: ${home.mount}
+
+Use it as any folder:
+  cp -r docs ${home.mount}/
+  df -h ${home.mount}
+
+Look after it, in another shell:
+  export PATH="${home.bin}:$PATH" ASHLAR_API_SOCKET="${home.apiSocket}"
+  gluster volume info ${VOLUME}
+  gluster volume set ${VOLUME} performance.cache-size 256MB
+
+Mount it elsewhere, with GlusterFS's own client or this one:
+  mount -t glusterfs ${mountOptions}${host}:/${VOLUME} /mnt
+
+Ctrl-C ends it. The data stays in ${home.path}.`)
+}
+
+/** Takes everything down, after the step of the start that is under way. */
+async function end(status) {
+  ending ??= (async () => {
+    let result = status
+    await started
+    for (const step of undo.reverse()) {
+      try {
+        await step()
+      } catch (error) {
+        process.stderr.write(`${error.message}\n`)
+        result = 1
+      }
+    }
+    return result
+  })()
+  process.exit(await ending)
+}
+
+function fail(error) {
+  process.stderr.write(`${error instanceof Problem ? error.message : error.stack}\n`)
+  return end(1)
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (ending !== undefined) return
+    say('\nStopping …')
+    void end(0)
+  })
+}
+
+const start = main()
+const started = start.catch(() => undefined)
+start.catch(error => {
+  if (ending === undefined) return fail(error)
+})
