@@ -1,0 +1,52 @@
+/**
+ * A real GlusterFS volume of the same shape, when its packages are installed. Runs inside the
+ * private namespaces that main.ts has made, so that nothing of the machine's own is touched.
+ */
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { run, until } from '../command.ts'
+import { type Target, UnavailableError } from '../target.ts'
+
+const GLUSTERD = '/usr/sbin/glusterd'
+const GLUSTER = '/usr/sbin/gluster'
+const GLUSTERFS = '/usr/sbin/glusterfs'
+const HOST = '10.77.0.1'
+const VOLUME = 'real'
+
+export function isInstalled(): boolean {
+  return [GLUSTERD, GLUSTER, GLUSTERFS].every(path => existsSync(path))
+}
+
+export function glusterfs(directory: string): Target {
+  const home = `${directory}/glusterfs`
+  const mountpoint = `${home}/mnt`
+  const pidFile = `${home}/glusterd.pid`
+  const gluster = (...words: string[]): string => run(GLUSTER, ['--mode=script', ...words])
+  return {
+    name: 'glusterfs',
+    async start() {
+      if (!isInstalled()) throw new UnavailableError('glusterfs-server is not installed')
+      for (const part of ['mnt', 'b1', 'b2']) mkdirSync(`${home}/${part}`, { recursive: true })
+      run(GLUSTERD, ['-p', pidFile])
+      await until('glusterd of GlusterFS', 30, () => {
+        try {
+          return gluster('volume', 'list').length >= 0
+        } catch {
+          return false
+        }
+      })
+      gluster('volume', 'create', VOLUME, `${HOST}:${home}/b1`, `${HOST}:${home}/b2`, 'force')
+      gluster('volume', 'start', VOLUME)
+      run(GLUSTERFS, [`--volfile-server=${HOST}`, `--volfile-id=${VOLUME}`, mountpoint])
+      await until('the mount', 15, () =>
+        readFileSync('/proc/self/mounts', 'utf8').includes(` ${mountpoint} fuse.glusterfs`),
+      )
+      return mountpoint
+    },
+    async stop() {
+      run('umount', [mountpoint])
+      gluster('volume', 'stop', VOLUME)
+      process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGTERM')
+    },
+  }
+}
