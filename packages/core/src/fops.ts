@@ -283,6 +283,7 @@ export interface FopArgs {
   open: OnLoc & { readonly fd: Fd; readonly flags: number }
   opendir: OnLoc & { readonly fd: Fd }
   readv: OnFd & { readonly size: number; readonly offset: number; readonly flags: number }
+  /** `data` is handed over for good: it may be sent after the reply, so it must not change. */
   writev: OnFd & { readonly data: Buffer; readonly offset: number; readonly flags: number }
   flush: OnFd
   fsync: OnFd & { readonly datasync: boolean }

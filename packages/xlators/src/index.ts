@@ -10,6 +10,8 @@ import { server } from './protocol/server/index.ts'
 import { accessControl, posixAcl } from './features/access-control/index.ts'
 import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
+import { mdCache } from './performance/md-cache/index.ts'
+import { writeBehind } from './performance/write-behind/index.ts'
 import { ioStats } from './debug/io-stats/index.ts'
 import { upcall } from './features/upcall/index.ts'
 import { utime } from './features/utime/index.ts'
@@ -26,11 +28,13 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     distribute,
     ioStats,
     locks,
+    mdCache,
     posix,
     posixAcl,
     readOnly,
     server,
     upcall,
     utime,
+    writeBehind,
   ].map(definition => [definition.type, definition]),
 )
