@@ -8,6 +8,7 @@ import { distribute } from './cluster/distribute/index.ts'
 import { client } from './protocol/client/index.ts'
 import { server } from './protocol/server/index.ts'
 import { accessControl, posixAcl } from './features/access-control/index.ts'
+import { index } from './features/index/index.ts'
 import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
 import { mdCache } from './performance/md-cache/index.ts'
@@ -26,6 +27,7 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     accessControl,
     client,
     distribute,
+    index,
     ioStats,
     locks,
     mdCache,

@@ -30,8 +30,6 @@ const PASSIVE: ReadonlyMap<string, (options: Options) => boolean> = new Map<
   ['features/barrier', always],
   ['features/bitrot-stub', options => !isOn(options, 'bitrot')],
   ['features/changelog', options => !isOn(options, 'changelog')],
-  // Records pending heals: nothing to do on volumes that keep one copy.
-  ['features/index', always],
   ['features/leases', options => !isOn(options, 'leases')],
   ['features/marker', options => !isOn(options, 'quota') && !isOn(options, 'xtime')],
   ['features/namespace', always],

@@ -1,0 +1,257 @@
+/**
+ * features/index: keeps, beside a brick's files, the list of those that wait to be healed, so that a
+ * healer reads a short list and not the whole volume. It follows the counters that cluster/replicate
+ * and cluster/disperse keep by xattrop. Nothing to follow, nothing done.
+ * Facts: reference/brick-ondisk.md §8.
+ */
+
+import {
+  type ContextKey,
+  type Ctx,
+  defineOptions,
+  defineXlator,
+  Dict,
+  failure,
+  type Fd,
+  type FopArgs,
+  gfidText,
+  type Inode,
+  type Reply,
+  type Subvolume,
+  type Xlator,
+  type XlatorSelf,
+} from '@ashlar/core'
+import { type Indexed, IndexStore } from './index-store.ts'
+import { isPlainName, type View, VIEW_NAMES, Views } from './views.ts'
+import { Watch, WatchList } from './watch-list.ts'
+
+const options = defineOptions({
+  'index-base': {
+    kind: 'path',
+    since: 1,
+    doc: 'Directory of the index: `.glusterfs/indices` of the brick.',
+  },
+  'xattrop-pending-watchlist': {
+    kind: 'list',
+    default: '',
+    doc: 'Prefixes of the counters that say what is to be healed.',
+  },
+  'xattrop-dirty-watchlist': {
+    kind: 'list',
+    default: '',
+    doc: 'Prefixes of the counters that say that a change is under way.',
+  },
+  'xattrop64-watchlist': {
+    kind: 'list',
+    default: '',
+    doc: 'As the pending ones, of counters of 64 bits.',
+  },
+})
+
+type Self = XlatorSelf<typeof options>
+
+const LINK_COUNT_KEY = 'link-count'
+const COUNT_NAMES = {
+  pending: 'glusterfs.xattrop_index_count',
+  dirty: 'glusterfs.xattrop_dirty_count',
+} as const
+const ENTRY_CREATE = 'glusterfs.xattrop-entry-create'
+const ENTRY_DELETE = 'glusterfs.xattrop-entry-delete'
+const PURGE = 'glusterfs.xattrop-purge-index'
+
+/** Counters of one inode change one after the other: an entry must not go after its counter came. */
+interface Turn {
+  /** Resolves when the last one in line has finished. */
+  last: Promise<unknown>
+}
+
+class Index implements Xlator {
+  readonly #self: Self
+  readonly #child: Subvolume
+  readonly #store: IndexStore
+  readonly #views: Views
+  readonly #turns: ContextKey<Turn>
+  #watch: WatchList
+
+  constructor(self: Self, base: string) {
+    this.#self = self
+    this.#child = self.child
+    const { random, log } = self.env
+    this.#store = new IndexStore({ base, random, log, indexed: self.contextKey<Indexed>() })
+    this.#turns = self.contextKey<Turn>()
+    this.#views = new Views({
+      store: this.#store,
+      random,
+      inodes: self.inodes,
+      child: self.child,
+      named: self.contextKey<View>(),
+      descriptors: self.contextKey<number>(),
+    })
+    this.#watch = watchList(self)
+  }
+
+  reconfigure(): void {
+    this.#watch = watchList(this.#self)
+  }
+
+  xattrop(ctx: Ctx, args: FopArgs['xattrop']): Promise<Reply<'xattrop'>> {
+    return this.#follow(args.loc.inode, args, () => this.#child.xattrop(ctx, args))
+  }
+
+  fxattrop(ctx: Ctx, args: FopArgs['fxattrop']): Promise<Reply<'fxattrop'>> {
+    return this.#follow(args.fd.inode, args, () => this.#child.fxattrop(ctx, args))
+  }
+
+  lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {
+    const { loc, xdata } = args
+    const view = this.#views.find(loc.name === '' ? loc.gfid : loc.pargfid)
+    if (view !== undefined) {
+      return Promise.resolve(
+        loc.name === ''
+          ? this.#views.lookup(view, loc.gfid)
+          : this.#views.lookupEntry(view, loc.name),
+      )
+    }
+    const reply = this.#child.lookup(ctx, args)
+    return xdata === undefined || !asksLinkCount(xdata) ? reply : this.#withLinkCount(reply)
+  }
+
+  fstat(ctx: Ctx, args: FopArgs['fstat']): Promise<Reply<'fstat'>> {
+    const { inode } = args.fd
+    const view = this.#views.find(inode.gfid)
+    if (view !== undefined) return Promise.resolve(this.#views.lookup(view, inode.gfid))
+    const reply = this.#child.fstat(ctx, args)
+    const asks = args.xdata !== undefined && asksLinkCount(args.xdata)
+    return asks ? this.#withLinkCount(reply) : reply
+  }
+
+  getxattr(ctx: Ctx, args: FopArgs['getxattr']): Promise<Reply<'getxattr'>> {
+    const { name } = args
+    if (!name.startsWith('glusterfs.xattrop_')) return this.#child.getxattr(ctx, args)
+    const dict = new Dict()
+    if (Object.hasOwn(VIEW_NAMES, name)) {
+      const kind = VIEW_NAMES[name as keyof typeof VIEW_NAMES]
+      dict.setBytes(name, Buffer.from(this.#views.gfid(kind), 'latin1'))
+    } else if (name === COUNT_NAMES.pending) dict.setUint(name, this.#store.pendingCount)
+    else if (name === COUNT_NAMES.dirty) dict.setUint(name, this.#store.dirtyCount)
+    else return this.#child.getxattr(ctx, args)
+    return Promise.resolve({ ok: true, dict })
+  }
+
+  opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
+    const view = this.#views.find(args.loc.inode.gfid)
+    return view === undefined
+      ? this.#child.opendir(ctx, args)
+      : Promise.resolve({ ok: true } as const)
+  }
+
+  readdir(ctx: Ctx, args: FopArgs['readdir']): Promise<Reply<'readdir'>> {
+    const view = this.#views.find(args.fd.inode.gfid)
+    return view === undefined ? this.#child.readdir(ctx, args) : this.#views.readdir(view, args)
+  }
+
+  unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
+    const view = this.#views.find(args.loc.pargfid)
+    return view === undefined
+      ? this.#child.unlink(ctx, args)
+      : Promise.resolve(this.#views.unlink(view, args.loc.name))
+  }
+
+  rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
+    const view = this.#views.find(args.loc.pargfid)
+    return view === undefined
+      ? this.#child.rmdir(ctx, args)
+      : Promise.resolve(this.#views.rmdir(view, args.loc.name, args.xflags))
+  }
+
+  release(fd: Fd): void {
+    this.#views.release(fd)
+  }
+
+  dump(): Readonly<Record<string, unknown>> {
+    return { pending: this.#store.pendingCount, dirty: this.#store.dirtyCount }
+  }
+
+  #follow(
+    inode: Inode,
+    args: { op: number; dict: Dict; xdata?: Dict | undefined },
+    call: () => Promise<Reply<'xattrop'>>,
+  ): Promise<Reply<'xattrop'>> {
+    const { op, dict, xdata } = args
+    const before = this.#watch.inspect(op, dict)
+    const name = xdata?.getString(ENTRY_CREATE)
+    const gone = xdata?.getString(ENTRY_DELETE)
+    if (before.present === 0 && name === undefined && gone === undefined) return call()
+    return this.#inTurn(inode, async () => {
+      this.#store.add(inode, before.nonZero)
+      if (name !== undefined && isPlainName(name)) {
+        // Without the note a heal that looks at noted names only would never see this one.
+        const noted = this.#store.addName(inode, name)
+        if (noted < 0) return failure(-noted)
+      }
+      const reply = await call()
+      if (!reply.ok) return reply
+      const after = this.#watch.inspect(op, reply.dict)
+      this.#store.add(inode, after.nonZero)
+      this.#store.remove(inode, after.present & ~after.nonZero)
+      this.#settleNames(inode, xdata, gone, after)
+      return reply
+    })
+  }
+
+  #settleNames(
+    inode: Inode,
+    xdata: Dict | undefined,
+    gone: string | undefined,
+    after: { present: number; nonZero: number },
+  ): void {
+    const directory = gfidText(inode.gfid)
+    if (gone !== undefined && isPlainName(gone)) this.#store.removeName(directory, gone)
+    const healed = (after.present & Watch.PENDING) !== 0 && (after.nonZero & Watch.PENDING) === 0
+    if (healed && (xdata?.getNumber(PURGE) ?? 0) !== 0) this.#store.purgeNames(directory)
+  }
+
+  async #inTurn<R>(inode: Inode, action: () => Promise<R>): Promise<R> {
+    const turn = this.#turns.get(inode)
+    const running = turn === undefined ? action() : turn.last.then(action, action)
+    const mine: Turn = { last: running }
+    this.#turns.set(inode, mine)
+    try {
+      return await running
+    } finally {
+      if (this.#turns.get(inode) === mine) this.#turns.set(inode, undefined)
+    }
+  }
+
+  async #withLinkCount<R extends Reply<'fstat'> | Reply<'lookup'>>(call: Promise<R>): Promise<R> {
+    const reply = await call
+    if (!reply.ok) return reply
+    const xdata = (reply.xdata ?? new Dict()).setInt(
+      LINK_COUNT_KEY,
+      this.#store.pendingCount > 0 ? 1 : 0,
+    )
+    return { ...reply, xdata }
+  }
+}
+
+function asksLinkCount(xdata: Dict): boolean {
+  return xdata.has(LINK_COUNT_KEY) && xdata.getString(LINK_COUNT_KEY) === COUNT_NAMES.pending
+}
+
+function watchList(self: Self): WatchList {
+  return new WatchList({
+    pending: self.options['xattrop-pending-watchlist'],
+    dirty: self.options['xattrop-dirty-watchlist'],
+    pending64: self.options['xattrop64-watchlist'],
+  })
+}
+
+export const index = defineXlator({
+  type: 'features/index',
+  options,
+  create: (self: Self): Xlator => {
+    const base = self.options['index-base']
+    // A graph without a brick of its own has no place for an index.
+    return base === undefined ? {} : new Index(self, base.replace(/\/+$/, ''))
+  },
+})
