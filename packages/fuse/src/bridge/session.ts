@@ -37,7 +37,9 @@ function wantedFlags(options: FullBridgeOptions): number {
     Init.HANDLE_KILLPRIV_V2 |
     Init.CACHE_SYMLINKS |
     Init.INIT_EXT
-  if (options.useReaddirp) flags |= Init.DO_READDIRPLUS | Init.READDIRPLUS_AUTO
+  // Not READDIRPLUS_AUTO: `ls -l` reads the whole directory before it asks for attributes, from
+  // which the kernel would conclude that nobody wants them.
+  if (options.useReaddirp) flags |= Init.DO_READDIRPLUS
   if (options.autoInvalidation) flags |= Init.AUTO_INVAL_DATA
   if (options.kernelWritebackCache) flags |= Init.WRITEBACK_CACHE
   if (options.acl) flags |= Init.POSIX_ACL | Init.SETXATTR_EXT
