@@ -3,10 +3,12 @@
  * What tests share. Imported by tests only.
  */
 
+export * from './cluster/index.ts'
 export * from './memory/index.ts'
 export { MemoryFile } from './memory/memory-file.ts'
 export { MemoryStore } from './memory/memory-store.ts'
 export { Pages } from './memory/pages.ts'
 export { RangeLocks } from './memory/range-locks.ts'
+export * from './breakable-link.ts'
 export * from './test-volume.ts'
 export * from './scripted.ts'

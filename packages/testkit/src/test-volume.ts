@@ -213,8 +213,7 @@ export class TestVolume {
     const { parent, name } = await this.#parentOf(to)
     const newloc = entryLoc(parent, name, old.inode)
     const reply = await this.top.link(this.ctx, { oldloc: old, newloc })
-    if (reply.ok && !this.#brick)
-      this.graph.inodes.link(old.inode, old.inode, parent, name)
+    if (reply.ok && !this.#brick) this.graph.inodes.link(old.inode, old.inode, parent, name)
     return reply
   }
 

@@ -25,7 +25,7 @@ import { newLayout, writeLayout } from './heal.ts'
 import { COMMIT_HASH_INVALID, type Layout, printRange, type Range } from './layout.ts'
 import { isFailure, locate } from './locate.ts'
 import { acquire, namespaceLocks } from './locks.ts'
-import { refreshLayout } from './lookup.ts'
+import { lookup, refreshLayout } from './lookup.ts'
 import {
   asDirectory,
   type Distribution,
@@ -72,7 +72,7 @@ export async function onHashed<R extends { ok: true; xdata?: Dict | undefined }>
       if (failed !== undefined) return failed
       hashed = volume.hashedChild(loc.parent, loc.name)
     }
-    if (hashed === undefined) return failure(Errno.EIO)
+    if (hashed === undefined) return volume.unplaced()
     const reply = await operation(hashed)
     if (reply.ok || reply.errno !== Errno.EIO || reply.xdata?.has(PREOP_FAILED) !== true)
       return reply
@@ -200,26 +200,40 @@ export async function rmdir(
   if (volume.single) return (volume.children[0] as Subvolume).rmdir(ctx, args)
   const hashed = volume.hashedChild(args.loc.parent, args.loc.name)
   if (volume.upChildren().length < volume.children.length) return failure(Errno.ENOTCONN)
-  if (hashed === undefined) return removeFrom(volume, ctx, args, volume.children)
-  const locks = await acquire(
-    volume,
-    ctx,
-    namespaceLocks(hashed, parentLoc(args.loc), args.loc.name),
-  )
-  if (!locks.ok) return locks
+  const locks =
+    hashed === undefined
+      ? undefined
+      : await acquire(volume, ctx, namespaceLocks(hashed, parentLoc(args.loc), args.loc.name))
+  if (locks?.ok === false) return locks
+  let reply: Reply<'rmdir'>
   try {
-    const others = volume.children.filter(child => child !== hashed)
-    const rest = await removeFrom(volume, ctx, args, others)
-    if (!rest.ok && rest.errno !== Errno.ENOENT) return rest
-    const last = await hashed.rmdir(ctx, args)
-    if (!last.ok) {
-      if (rest.ok && last.errno !== Errno.ENOENT) volume.states.set(args.loc.inode, undefined)
-      return last
-    }
-    return rest.ok ? mergeParents([rest, last]) : last
+    reply = await rmdirLocked(volume, ctx, args, hashed)
   } finally {
-    locks.release()
+    locks?.release()
   }
+  // Removed from some and not from others: a lookup makes the missing copies again at once, before
+  // anybody misses them.
+  if (!reply.ok && reply.errno !== Errno.ENOENT && volume.states.get(args.loc.inode) === undefined)
+    await lookup(volume, internalCtx(ctx), { loc: args.loc })
+  return reply
+}
+
+async function rmdirLocked(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['rmdir'],
+  hashed: Subvolume | undefined,
+): Promise<Reply<'rmdir'>> {
+  if (hashed === undefined) return removeFrom(volume, ctx, args, volume.children)
+  const others = volume.children.filter(child => child !== hashed)
+  const rest = await removeFrom(volume, ctx, args, others)
+  if (!rest.ok && rest.errno !== Errno.ENOENT) return rest
+  const last = await hashed.rmdir(ctx, args)
+  if (!last.ok) {
+    if (rest.ok && last.errno !== Errno.ENOENT) volume.states.set(args.loc.inode, undefined)
+    return last
+  }
+  return rest.ok ? mergeParents([rest, last]) : last
 }
 
 /** Removes an empty directory from some subvolumes; where it is gone already is no failure. */
@@ -236,7 +250,7 @@ async function removeFrom(
     reply => reply.errno !== Errno.ENOENT && reply.errno !== Errno.ESTALE,
   )
   if (serious.length === 0 && removed.length > 0) return mergeParents(removed)
-  // Half removed: the next lookup of the name makes the missing copies again.
+  // Half removed.
   if (removed.length > 0) volume.states.set(args.loc.inode, undefined)
   return worstFailure(serious.length > 0 ? serious : failures)
 }

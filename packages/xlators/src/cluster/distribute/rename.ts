@@ -19,7 +19,6 @@ import {
   type FopArgs,
   type Loc,
   OpenFlag,
-  Fd,
   type RenameReply,
   type Reply,
   type Subvolume,
@@ -58,7 +57,7 @@ export async function rename(
 
   const sourceHashed = volume.hashedChild(args.oldloc.parent, args.oldloc.name)
   const targetHashed = volume.hashedChild(args.newloc.parent, args.newloc.name)
-  if (sourceHashed === undefined || targetHashed === undefined) return failure(Errno.EIO)
+  if (sourceHashed === undefined || targetHashed === undefined) return volume.unplaced()
   let targetCached: Subvolume | undefined
   if (args.newloc.inode.linked) {
     const target = await locate(volume, ctx, args.newloc.inode)
@@ -196,7 +195,8 @@ async function renameLocked(
     dropSourceLinkto(ctx, args, places),
     dropTarget(root, args, places),
   ])
-  if (!removed.ok)
+  if (removed.ok) linked.stat.nlink -= 1
+  else
     volume.self.env.log.warning('the old name of a renamed file stays', {
       path: args.oldloc.path,
       errno: removed.errno,
@@ -278,7 +278,7 @@ async function renameDirectory(
   const { oldloc, newloc } = args
   const sourceHashed = volume.hashedChild(oldloc.parent, oldloc.name)
   const targetHashed = volume.hashedChild(newloc.parent, newloc.name)
-  if (sourceHashed === undefined || targetHashed === undefined) return failure(Errno.EIO)
+  if (sourceHashed === undefined || targetHashed === undefined) return volume.unplaced()
   const names = [
     { on: sourceHashed, loc: parentLoc(oldloc), name: oldloc.name },
     { on: targetHashed, loc: parentLoc(newloc), name: newloc.name },
@@ -340,15 +340,19 @@ async function isOccupied(volume: Distribution, ctx: Ctx, loc: Loc): Promise<Fai
   const root = internalCtx(ctx)
   const results = await Promise.all(
     volume.children.map(async child => {
-      const fd = new Fd({ inode: loc.inode, flags: OpenFlag.DIRECTORY, pid: ctx.pid })
-      const opened = await child.opendir(root, { loc, fd })
-      if (!opened.ok)
-        return opened.errno === Errno.ENOENT || opened.errno === Errno.ESTALE ? undefined : opened
-      const listing = await child.readdir(root, { fd, size: LISTING_BYTES, offset: 0n })
-      if (!listing.ok) return listing
-      return listing.entries.some(entry => entry.name !== '.' && entry.name !== '..')
-        ? failure(Errno.ENOTEMPTY)
-        : undefined
+      const fd = volume.self.openFd(loc.inode, { flags: OpenFlag.DIRECTORY, pid: ctx.pid })
+      try {
+        const opened = await child.opendir(root, { loc, fd })
+        if (!opened.ok)
+          return opened.errno === Errno.ENOENT || opened.errno === Errno.ESTALE ? undefined : opened
+        const listing = await child.readdir(root, { fd, size: LISTING_BYTES, offset: 0n })
+        if (!listing.ok) return listing
+        return listing.entries.some(entry => entry.name !== '.' && entry.name !== '..')
+          ? failure(Errno.ENOTEMPTY)
+          : undefined
+      } finally {
+        fd.unref()
+      }
     }),
   )
   return results.find(result => result !== undefined)

@@ -131,6 +131,11 @@ export class Distribution {
     return index === undefined ? undefined : this.children[index]
   }
 
+  /** Why a name has no place: its range's subvolume is down, or the layout has a hole. */
+  unplaced(): Failure {
+    return failure(this.childUp.includes(false) ? Errno.ENOTCONN : Errno.EIO)
+  }
+
   /**
    * Remembers where an inode lies: on `inode`, and on the inode that the table has for the gfid,
    * when a lookup used a temporary one.
