@@ -4,7 +4,7 @@
  * calls that had begun end on the old one.
  */
 
-import { type Ctx, Dict, type Env, Errno, type Graph } from '@ashlar/core'
+import { type Ctx, Dict, type Env, Errno, GfidSource, type Graph } from '@ashlar/core'
 import { FsError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
 
@@ -30,6 +30,7 @@ export class Session {
   readonly ctx: Ctx
   readonly umask: number
   readonly files = new Set<OpenFile>()
+  readonly #gfids: GfidSource
   #tenure: Tenure
   #switching: Promise<void> | undefined
   #closed = false
@@ -38,6 +39,7 @@ export class Session {
     this.env = options.env
     this.ctx = options.ctx
     this.umask = options.umask
+    this.#gfids = new GfidSource(options.env.random)
     this.#tenure = { graph: options.graph, running: 0, whenIdle: undefined }
   }
 
@@ -93,6 +95,6 @@ export class Session {
 
   /** The identity that a new object is made with: its client chooses it. */
   identity(): Dict {
-    return new Dict().setGfid('gfid-req', this.env.random.uuid())
+    return new Dict().setGfid('gfid-req', this.#gfids.next())
   }
 }

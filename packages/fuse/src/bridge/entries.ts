@@ -31,7 +31,7 @@ const RENAME_NOREPLACE = 1
 
 /** Every new object gets its identity from the client that makes it. */
 function identity(state: BridgeState): Dict {
-  return new Dict().setGfid('gfid-req', state.env.random.uuid())
+  return new Dict().setGfid('gfid-req', state.gfids.next())
 }
 
 /** The parent directory, or undefined after the request was answered. */

@@ -12,6 +12,7 @@ import {
   type Fd,
   failure,
   gfidInode,
+  GfidSource,
   type Graph,
   type Iatt,
   type Inode,
@@ -60,6 +61,7 @@ export class BridgeState {
   readonly nodes: NodeTable
   readonly files = new FileTable()
   readonly invalidations: Invalidations
+  readonly gfids: GfidSource
   /** By the unique number of the request. */
   readonly waiting = new Map<number, Waiting>()
   readonly entryTimeout: Timeout
@@ -81,6 +83,7 @@ export class BridgeState {
     this.env = options.env
     this.graph = options.graph
     this.options = options.options
+    this.gfids = new GfidSource(options.env.random)
     this.callers = new Callers(options.env.clock, options.options)
     this.nodes = new NodeTable(options.graph.inodes.root)
     this.invalidations = new Invalidations({
