@@ -104,12 +104,8 @@ function isShown(
 function shown(volume: Distribution, entry: DirentPlus): DirentPlus {
   entry.dict?.delete(volume.linktoKey)
   if (entry.type !== DT_DIR) return entry
-  if (!volume.single) {
-    // What one subvolume knows of a directory is not all: its reader looks it up.
-    const known = volume.self.inodes.find(entry.stat.gfid)
-    if (known === undefined || volume.states.get(known)?.layout === undefined)
-      return { ...entry, stat: EMPTY_IATT }
-  }
+  // What one subvolume knows of a directory is not all (its times least): its reader looks it up.
+  if (!volume.single) return { ...entry, stat: EMPTY_IATT }
   if (entry.stat !== EMPTY_IATT) asDirectory(entry.stat)
   return entry
 }

@@ -15,6 +15,7 @@
 import {
   type Ctx,
   Dict,
+  EMPTY_IATT,
   Errno,
   failure,
   type Failure,
@@ -171,8 +172,12 @@ async function revalidateFile(
 
 function found(volume: Distribution, loc: Loc, child: Subvolume, reply: LookupReply): LookupReply {
   volume.remember(loc.inode, reply.stat.gfid, { cached: child })
-  asDirectory(reply.postparent)
-  return visible(volume, reply)
+  if (volume.single) {
+    asDirectory(reply.postparent)
+    return visible(volume, reply)
+  }
+  // Another subvolume may have changed the parent later: this one's times say nothing.
+  return visible(volume, { ...reply, postparent: EMPTY_IATT })
 }
 
 /** The reply without the xattrs that are distribute's own business. */

@@ -105,7 +105,8 @@ class MdCache implements Xlator {
     const metadata = this.#seen(inode, reply.stat, before, now)
     if (loc.name !== '') {
       metadata.named(parentGfid(loc), loc.name, now)
-      if (loc.parent !== undefined) this.#store(loc.parent, reply.postparent, now)
+      if (loc.parent !== undefined && !reply.postparent.isEmpty)
+        this.#store(loc.parent, reply.postparent, now)
     }
     if (inode === loc.inode || metadata.xattrTicket === before.xattrs)
       for (const name of this.#wanted)
@@ -154,6 +155,26 @@ class MdCache implements Xlator {
       if (metadata.lastStat !== undefined && metadata.changing === 0)
         this.#store(inode, stat, started)
     }
+    return reply
+  }
+
+  // Opening: the first to hear that somebody else has removed a file.
+
+  async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
+    const reply = await this.#child.open(ctx, args)
+    if (!reply.ok) this.#of(args.loc.inode).invalidate()
+    return reply
+  }
+
+  async opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
+    const reply = await this.#child.opendir(ctx, args)
+    if (!reply.ok) this.#of(args.loc.inode).invalidate()
+    return reply
+  }
+
+  async readlink(ctx: Ctx, args: FopArgs['readlink']): Promise<Reply<'readlink'>> {
+    const reply = await this.#child.readlink(ctx, args)
+    if (!reply.ok) this.#of(args.loc.inode).invalidate()
     return reply
   }
 
