@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises'
 import { createServer } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
+import { Problem } from './programs.mjs'
 
 const GLUSTERD_PORT = 24_007
 
@@ -32,5 +33,7 @@ export async function brickHost() {
   } catch {
     // The machine does not know its own name: an address serves as well.
   }
-  return own.find(entry => entry.family === 'IPv4' && !entry.internal)?.address ?? '127.0.0.1'
+  const address = own.find(entry => entry.family === 'IPv4' && !entry.internal)?.address
+  if (address !== undefined) return address
+  throw new Problem(`The name of this machine, ${name}, has no address. Add it to /etc/hosts.`)
 }

@@ -43,7 +43,9 @@ export function run(
         resolve({ status, out, err: status === -1 ? `${err}${error?.message ?? ''}` : err })
       },
     )
-    child.stdin?.end(input ?? '')
+    // A program may end without having read what it was given.
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(input)
   })
 }
 
