@@ -6,7 +6,7 @@
  */
 
 import { decodeName } from '@ashlar/core'
-import { native, outcome, text } from './ffi.ts'
+import { native, outcome, outcomeLater, text } from './ffi.ts'
 
 /** Largest value, and largest list of names (linux/limits.h XATTR_SIZE_MAX, XATTR_LIST_MAX). */
 export const XATTR_SIZE_MAX = 65_536
@@ -84,4 +84,12 @@ export function llistxattr(path: string): string[] | number {
 
 export function flistxattr(fd: number): string[] | number {
   return names(flistCall(fd, scratch, XATTR_SIZE_MAX))
+}
+
+/**
+ * Brings an object's attributes, plain and extended, into memory on a worker thread: what is read of
+ * it next does not wait for the disk. ≥ 0 or −errno.
+ */
+export function warmXattrs(path: string): Promise<number> {
+  return outcomeLater(llistCall, text(path), null, 0)
 }

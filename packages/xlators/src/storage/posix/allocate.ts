@@ -18,6 +18,8 @@ import { noRoom } from './create.ts'
 
 const DATA_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
 const ZEROS_BYTES = 128 * 1024
+/** Longest range of one checksum; heals ask for a mebibyte at most. */
+const CHECKSUM_BYTES_MAX = 64 * 1024 * 1024
 
 /** A change of a file's space, made on a thread. */
 async function changeSpace(
@@ -161,6 +163,7 @@ export async function rchecksum(
   const borrowed = brick.borrow(args.fd, sys.O.RDONLY)
   if (typeof borrowed === 'number') return failure(-borrowed)
   try {
+    if (args.length > CHECKSUM_BYTES_MAX) return failure(Errno.EINVAL)
     const buffer = Buffer.alloc(args.length)
     const length = await sys.preadAsync(borrowed.fd, buffer, args.offset)
     if (length < 0) return failure(-length)

@@ -16,7 +16,7 @@ import {
   S_IFMT,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import type { Brick, ObjectPath } from './brick.ts'
+import { type Brick, isRegular, type ObjectPath } from './brick.ts'
 
 const PERMISSION_BITS = 0o7777
 const DATA_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
@@ -47,6 +47,7 @@ function change(brick: Brick, ctx: Ctx, inode: Inode, to: Iatt, valid: number): 
     if (result < 0) return failure(-result)
   }
   if ((valid & SetAttr.SIZE) !== 0) {
+    if (!isRegular(brick.stat.mode)) return failure(object.directory ? Errno.EISDIR : Errno.EINVAL)
     const result = sys.truncate(object.path, to.size)
     if (result < 0) return failure(-result)
   }
@@ -97,6 +98,8 @@ export function truncate(brick: Brick, ctx: Ctx, args: FopArgs['truncate']): Rep
   if (typeof object === 'number') return failure(-object)
   const prestat = brick.iatt(inode, object.path)
   if (object.directory) return failure(Errno.EISDIR)
+  // truncate(2) follows a symbolic link, out of the brick.
+  if (!isRegular(brick.stat.mode)) return failure(Errno.EINVAL)
   const result = sys.truncate(object.path, args.offset)
   if (result < 0) return failure(-result)
   sys.statat(sys.AT_FDCWD, object.path, brick.stat)

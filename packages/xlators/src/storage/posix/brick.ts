@@ -21,6 +21,7 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
+  S_IFREG,
   type XlatorSelf,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
@@ -318,6 +319,7 @@ export class Brick {
     if (open !== undefined) return { fd: open.fd, done: () => {} }
     const object = this.object(fd.inode)
     if (typeof object === 'number') return object === -Errno.ESTALE ? -Errno.EBADF : object
+    if (!object.directory && !isRegular(this.stat.mode)) return -notOpened(this.stat.mode)
     const opened = sys.openat(
       sys.AT_FDCWD,
       object.path,
@@ -326,6 +328,18 @@ export class Brick {
     if (opened < 0) return opened
     return { fd: opened, done: () => sys.close(opened) }
   }
+}
+
+export function isRegular(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFREG
+}
+
+/**
+ * Why an object that is no regular file is not opened here: a fifo would keep the whole brick waiting
+ * for its other end, a device is the server's and not the volume's. Clients open both themselves.
+ */
+export function notOpened(mode: number): Errno {
+  return (mode & S_IFMT) === S_IFLNK ? Errno.ELOOP : Errno.EINVAL
 }
 
 /** A descriptor in use; `done` when it is not needed any more. */

@@ -24,7 +24,7 @@ import {
   valueBytes,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import type { Brick, Entry } from './brick.ts'
+import { type Brick, type Entry, isRegular, notOpened } from './brick.ts'
 import { GFID_KEY } from './handles.ts'
 import { recordName } from './names-record.ts'
 import { answer } from './requested.ts'
@@ -109,11 +109,14 @@ function makeObject(brick: Brick, ctx: Ctx, maker: Maker): (Made & { stat: Iatt 
   }
   const fd = maker.opens === true ? result : undefined
   const inode = brick.self.inodes.obtain(gfid)
+  // The gfid may be another object's: what is known of that is not lost by a request that fails.
+  const known = brick.inodes.get(inode)
   brick.inodes.set(inode, { directory })
   const made: Made = { entry, gfid, inode, preparent, fd }
   const failed = dress(brick, ctx, maker, made, { mode, gid, directory })
   if (failed < 0) {
     undo(brick, made, directory)
+    brick.inodes.set(inode, known)
     return failure(-failed)
   }
   brick.touchParent(ctx, entry.parent, ENTRY_TOUCH)
@@ -400,6 +403,12 @@ function openExisting(
 ): Reply<'create'> {
   const entry = brick.entry(args.loc)
   if (typeof entry === 'number') return failure(-entry)
+  const found = sys.statat(entry.directoryFd, entry.name, brick.stat)
+  if (found < 0) return failure(-found)
+  if (!isRegular(brick.stat.mode)) {
+    const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
+    return failure(directory ? Errno.EISDIR : notOpened(brick.stat.mode))
+  }
   const fd = sys.openat(entry.directoryFd, entry.name, flags & ~sys.O.CREAT)
   if (fd < 0) return failure(-fd)
   const gfid = brick.storedGfid(entry.path)

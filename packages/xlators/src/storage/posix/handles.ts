@@ -102,6 +102,8 @@ export class Handles {
       result = sys.symlinkat(target, sys.AT_FDCWD, path)
     }
     if (result === -Errno.EEXIST) {
+      // What was reached by it so far is another directory, or the same one under an older name.
+      this.dropDirectory(gfid)
       sys.unlinkat(sys.AT_FDCWD, path)
       result = sys.symlinkat(target, sys.AT_FDCWD, path)
     }

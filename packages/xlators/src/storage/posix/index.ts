@@ -100,7 +100,7 @@ function createPosix(self: Self): Xlator {
     fsyncdir: (ctx, args) => data.fsyncdir(ctx, args),
     opendir: async (ctx, args) => listing.opendir(ctx, args),
     readdir: async (ctx, args) => listing.readdir(ctx, args),
-    readdirp: async (ctx, args) => listing.readdirp(ctx, args),
+    readdirp: (ctx, args) => listing.readdirp(ctx, args),
     // Nothing to tell: the layers that care (upcall, changelog) answer before.
     ipc: async () => failure(Errno.EOPNOTSUPP),
     start: () => {

@@ -18,13 +18,17 @@ import {
   type Reply,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import type { Borrowed, Brick } from './brick.ts'
+import { type Borrowed, type Brick, isRegular, notOpened } from './brick.ts'
 import { noRoom } from './create.ts'
 import { releaseUnlinked } from './remove.ts'
 
 const WRITE_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
 /** Writes from here on are copied by a thread while the loop takes in the next. */
 const THREAD_WRITE_BYTES = 256 * 1024
+/** Reads up to here are not measured against the file first. */
+const PLAIN_READ_BYTES = 1024 * 1024
+/** Longest read; who wants more asks again. */
+const READ_BYTES_MAX = 64 * 1024 * 1024
 /** A direct write that took longer than this tells that the disk is slow. */
 const SLOW_WRITE_MS = 10
 /** How long a disk is held to be slow. */
@@ -47,6 +51,7 @@ export class DataPath {
     if (typeof object === 'number') return failure(-object)
     if (object.directory && (args.flags & OpenFlag.ACCMODE) !== OpenFlag.RDONLY)
       return failure(Errno.EISDIR)
+    if (!object.directory && !isRegular(brick.stat.mode)) return failure(notOpened(brick.stat.mode))
     const flags =
       (args.flags & ~NOT_FOR_BACKEND) | sys.O.CLOEXEC | (object.directory ? 0 : sys.O.NOFOLLOW)
     const fd = sys.openat(sys.AT_FDCWD, object.path, flags)
@@ -77,13 +82,15 @@ export class DataPath {
     const borrowed = brick.borrow(args.fd, sys.O.RDONLY)
     if (typeof borrowed === 'number') return failure(-borrowed)
     try {
-      const buffer = Buffer.allocUnsafeSlow(args.size)
+      const size = this.#readable(borrowed.fd, args)
+      if (size < 0) return failure(-size)
+      const buffer = Buffer.allocUnsafeSlow(size)
       let length = sys.preadv2(borrowed.fd, buffer, args.offset, sys.RWF_NOWAIT)
       // In memory only in part: the rest is the disk's.
       if (
         length === -Errno.EAGAIN ||
         length === -Errno.EOPNOTSUPP ||
-        (length > 0 && length < args.size)
+        (length > 0 && length < size)
       ) {
         const rest = length > 0 ? buffer.subarray(length) : buffer
         const more = await sys.preadAsync(borrowed.fd, rest, args.offset + Math.max(0, length))
@@ -95,13 +102,22 @@ export class DataPath {
       const stat = this.#iatt(args.fd.inode)
       return {
         ok: true,
-        data: length === args.size ? buffer : buffer.subarray(0, length),
+        data: length === size ? buffer : buffer.subarray(0, length),
         stat,
         eof: args.offset + length >= stat.size,
       }
     } finally {
       borrowed.done()
     }
+  }
+
+  /** Bytes to make room for: what is asked, but for large requests no more than there is. Or −errno. */
+  #readable(fd: number, args: FopArgs['readv']): number {
+    if (args.size <= PLAIN_READ_BYTES) return args.size
+    const result = sys.fstat(fd, this.#brick.stat)
+    if (result < 0) return result
+    const there = Math.max(0, this.#brick.stat.size - args.offset)
+    return Math.min(args.size, there, READ_BYTES_MAX)
   }
 
   async writev(ctx: Ctx, args: FopArgs['writev']): Promise<Reply<'writev'>> {

@@ -5,6 +5,7 @@ import {
   type Dirent,
   type DirentPlus,
   EMPTY_IATT,
+  Errno,
   failure,
   type FopArgs,
   gfidInode,
@@ -23,10 +24,18 @@ const DT_DIR = 4
 /** What an entry is charged against the size asked for, besides its name. */
 const ENTRY_BYTES = 32
 const ENTRY_PLUS_BYTES = 184
+/** An entry that took longer than this was read from the disk. */
+const SLOW_ENTRY_MS = 0.15
+/** Entries brought into memory side by side. */
+const WARM_ENTRIES = 64
+/** Below this for each entry nothing was read from the disk. */
+const WARM_ENTRY_MS = 0.03
 
 export class Listing {
   readonly #brick: Brick
   readonly #reader = new sys.DirectoryReader()
+  /** Attributes come from the disk, not from memory, at present. */
+  #cold = false
 
   constructor(brick: Brick) {
     this.#brick = brick
@@ -52,23 +61,44 @@ export class Listing {
     return 'errno' in listed ? listed : { ok: true, ...listed }
   }
 
-  readdirp(_ctx: Ctx, args: FopArgs['readdirp']): Reply<'readdirp'> {
+  /**
+   * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, those
+   * that follow are brought into memory side by side, off the loop.
+   */
+  async readdirp(_ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
     const listed = this.#list(args, ENTRY_PLUS_BYTES)
     if ('errno' in listed) return listed
     const open = this.#brick.fds.get(args.fd)
-    if (open === undefined)
-      return {
-        ok: true,
-        entries: listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT })),
-        eof: listed.eof,
-      }
+    if (open === undefined) {
+      const plain = listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT }))
+      return { ok: true, entries: plain, eof: listed.eof }
+    }
+    const { clock } = this.#brick.self.env
     const filter = args.xdata?.has('readdir-filter-directories') === true
     const entries: DirentPlus[] = []
-    for (const entry of listed.entries) {
+    let warm = 0
+    for (const [i, entry] of listed.entries.entries()) {
+      if (this.#cold && i >= warm) {
+        warm = i + WARM_ENTRIES
+        await this.#warm(open, listed.entries.slice(i, warm))
+        if (this.#brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
+      }
+      const start = clock.monotonic()
       const plus = this.#describe(open, entry, args)
+      if (!this.#cold && clock.monotonic() - start > SLOW_ENTRY_MS) this.#cold = true
       if (plus !== undefined && !(filter && plus.type === DT_DIR)) entries.push(plus)
     }
     return { ok: true, entries, eof: listed.eof }
+  }
+
+  async #warm(open: FdState, entries: readonly Dirent[]): Promise<void> {
+    const { clock } = this.#brick.self.env
+    const start = clock.monotonic()
+    await Promise.all(
+      entries.map(entry => sys.warmXattrs(`/proc/self/fd/${open.fd}/${entry.name}`)),
+    )
+    // It was all in memory: the disk is not cold any more.
+    if ((clock.monotonic() - start) / entries.length < WARM_ENTRY_MS) this.#cold = false
   }
 
   /** Entries that fit `size`, and whether the directory ends with them. */

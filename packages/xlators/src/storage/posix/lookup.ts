@@ -51,6 +51,11 @@ function lookupName(brick: Brick, args: FopArgs['lookup']): Reply<'lookup'> {
     }
   }
   const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
+  if (gfid !== NULL_GFID && !directory && brick.stat.nlink === 1) {
+    // One name and no handle: copied here with its xattrs, or its handle is lost.
+    const linked = brick.handles.linkFile(gfid, entry.directoryFd, entry.name)
+    if (linked === 0) brick.stat.nlink = 2
+  }
   const stat =
     gfid === NULL_GFID
       ? brick.iattOf(gfid, entry.path)

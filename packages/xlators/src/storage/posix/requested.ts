@@ -29,6 +29,8 @@ const IGNORED = new Set([
 ])
 
 const CONTENT_KEY = 'glusterfs.content'
+/** Larger files are not sent along with their attributes, whatever is asked. */
+const CONTENT_BYTES_MAX = 1024 * 1024
 /** Never sent in a listing. */
 const HIDDEN_PREFIXES = ['trusted.gfid2path.', 'trusted.pgfid.']
 const HIDDEN = new Set([GFID_KEY, MDATA_KEY, 'trusted.glusterfs.volume-id'])
@@ -107,7 +109,7 @@ function addXattr(
 
 /** A small file's whole content, when it is asked for together with its attributes. */
 function readContent(_brick: Brick, asked: Asked, limit: number): Buffer | undefined {
-  if (!asked.stat.isRegular || asked.stat.size > limit) return undefined
+  if (!asked.stat.isRegular || asked.stat.size > Math.min(limit, CONTENT_BYTES_MAX)) return undefined
   const content = Buffer.allocUnsafe(asked.stat.size)
   if (content.length === 0) return content
   const fd = sys.openat(sys.AT_FDCWD, asked.path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
