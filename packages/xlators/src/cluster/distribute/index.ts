@@ -9,10 +9,12 @@ import {
   defineXlator,
   Errno,
   type Fd,
+  type Fop,
   type FopArgs,
   type FopName,
   type GraphEvent,
   inodeLoc,
+  MODIFYING_FOPS,
   type Inode,
   type Reply,
   type Subvolume,
@@ -37,6 +39,21 @@ class Distribute implements Xlator {
   constructor(self: Self) {
     this.#volume = new Distribution(self)
     this.#reported = self.children.map(() => false)
+    for (const fop of MODIFYING_FOPS) this.#countChanges(fop)
+  }
+
+  /** Listings that were read ahead must know of changes made meanwhile. */
+  #countChanges<F extends FopName>(fop: F): void {
+    const { ahead } = this.#volume
+    const change = (this as Xlator)[fop] as Fop<F> | undefined
+    if (change === undefined) return
+    const counted: Fop<F> = async (ctx, args) => {
+      ahead.changes += 1
+      const reply = await change.call(this, ctx, args)
+      ahead.changes += 1
+      return reply
+    }
+    Object.assign(this, { [fop]: counted })
   }
 
   lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {

@@ -14,10 +14,12 @@ import {
   failure,
   type Failure,
   type FopArgs,
+  type ReaddirpReply,
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
 import { hasLinktoMode } from './linkto.ts'
+import type { AskPiece } from './listing-ahead.ts'
 import { asDirectory, type Distribution } from './volume.ts'
 
 const DT_DIR = 4
@@ -39,6 +41,8 @@ export async function readdirp(
   const xdata = (args.xdata?.clone() ?? new Dict()).setUint(volume.linktoKey, LINKTO_BYTES_MAX)
   const first = childOf(volume, args.offset)
   if (first === undefined) return failure(Errno.EINVAL)
+  const ask = (from: Subvolume, at: bigint): Promise<Reply<'readdirp'>> =>
+    from.readdirp(ctx, { ...args, offset: at, xdata })
   let child: Subvolume = first
   let offset = args.offset
   for (;;) {
@@ -49,7 +53,10 @@ export async function readdirp(
       offset = 0n
       continue
     }
-    const reply: Reply<'readdirp'> = await child.readdirp(ctx, { ...args, offset, xdata })
+    const reply: Reply<'readdirp'> = await (volume.ahead.take(args.fd, child, {
+      offset,
+      size: args.size,
+    }) ?? ask(child, offset))
     if (!reply.ok) {
       const skipped: Subvolume | undefined = skipAfter(volume, child, reply)
       if (skipped === undefined) return reply
@@ -62,6 +69,7 @@ export async function readdirp(
       .map(entry => shown(volume, entry))
     const next: Subvolume | undefined = volume.children[child.index + 1]
     const ended = reply.eof || reply.entries.length === 0
+    askAhead(volume, args, { child, offset, reply, ended }, ask)
     if (entries.length > 0)
       return { ok: true, entries, eof: ended && next === undefined, xdata: reply.xdata }
     if (!ended) {
@@ -72,6 +80,23 @@ export async function readdirp(
       child = next
       offset = 0n
     }
+  }
+}
+
+/** What will be wanted next: the rest of this subvolume's part, and the beginning of the next one's. */
+function askAhead(
+  volume: Distribution,
+  args: FopArgs['readdirp'],
+  at: { child: Subvolume; offset: bigint; reply: ReaddirpReply; ended: boolean },
+  ask: AskPiece,
+): void {
+  const last = at.reply.entries.at(-1)
+  if (!at.ended && last !== undefined) {
+    volume.ahead.ask(args.fd, at.child, { offset: last.offset, size: args.size }, ask)
+  }
+  const next = volume.children[at.child.index + 1]
+  if (at.offset === 0n && next !== undefined && volume.childUp[next.index] === true) {
+    volume.ahead.ask(args.fd, next, { offset: 0n, size: args.size }, ask)
   }
 }
 

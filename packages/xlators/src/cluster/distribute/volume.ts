@@ -22,6 +22,7 @@ import {
 } from '@ashlar/core'
 import { FreeSpace } from './free-space.ts'
 import { NameHash } from './hash.ts'
+import { ListingAhead } from './listing-ahead.ts'
 import type { Layout } from './layout.ts'
 import type { distributeOptions } from './options.ts'
 
@@ -47,6 +48,7 @@ export class Distribution {
   readonly childUp: boolean[]
   readonly states: ContextKey<InodeState>
   readonly space: FreeSpace
+  readonly ahead: ListingAhead
   names: NameHash
   /** Subvolumes that are being removed. */
   decommissioned: ReadonlySet<string> = new Set()
@@ -60,6 +62,7 @@ export class Distribution {
     this.childUp = self.children.map(() => false)
     this.states = self.contextKey<InodeState>()
     this.space = new FreeSpace(this)
+    this.ahead = new ListingAhead(self.env.clock, self.contextKey())
     this.names = this.#nameHash()
     this.reconfigure()
   }
