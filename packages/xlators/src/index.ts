@@ -11,6 +11,7 @@ import { accessControl, posixAcl } from './features/access-control/index.ts'
 import { index } from './features/index/index.ts'
 import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
+import { ioCache } from './performance/io-cache/index.ts'
 import { mdCache } from './performance/md-cache/index.ts'
 import { writeBehind } from './performance/write-behind/index.ts'
 import { ioStats } from './debug/io-stats/index.ts'
@@ -28,6 +29,7 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     client,
     distribute,
     index,
+    ioCache,
     ioStats,
     locks,
     mdCache,
