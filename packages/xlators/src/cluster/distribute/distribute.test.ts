@@ -496,7 +496,8 @@ describe('a name that exists nowhere', () => {
   it('is asked of one brick when the layout is current', async () => {
     await restart('option lookup-optimize on')
     good(await volume.mkdir('/e'))
-    expect((await asked('/e/nothing')).toSorted()).toEqual([0, 0, 1])
+    const counts = await asked('/e/nothing')
+    expect(counts.filter(count => count > 0)).toEqual([1])
   })
 
   it('is asked of all when files may lie elsewhere', async () => {

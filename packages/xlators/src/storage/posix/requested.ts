@@ -109,7 +109,8 @@ function addXattr(
 
 /** A small file's whole content, when it is asked for together with its attributes. */
 function readContent(_brick: Brick, asked: Asked, limit: number): Buffer | undefined {
-  if (!asked.stat.isRegular || asked.stat.size > Math.min(limit, CONTENT_BYTES_MAX)) return undefined
+  if (!asked.stat.isRegular || asked.stat.size > Math.min(limit, CONTENT_BYTES_MAX))
+    return undefined
   const content = Buffer.allocUnsafe(asked.stat.size)
   if (content.length === 0) return content
   const fd = sys.openat(sys.AT_FDCWD, asked.path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
