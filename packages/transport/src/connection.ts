@@ -6,15 +6,18 @@
  */
 
 import type { Stream, StreamHandler } from '@ashlar/core'
-import { Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
+import { type BufferPool, Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
 
 /** So much unsent data is handed to the system at once instead of at the end of the turn. */
 const FLUSH_BYTES = 512 * 1024
 
 export interface ConnectionEvents {
   opened?(): void
-  /** A record: decode it before returning. Throwing WireError ends the connection. */
-  record(reader: Reader): void
+  /**
+   * A record: decode it before returning. Throwing WireError ends the connection. `memory`: what an
+   * owned record lies in, for the pool when nothing of it is used any more.
+   */
+  record(reader: Reader, memory: Buffer | undefined): void
   drained?(): void
   closed(reason: string): void
 }
@@ -32,14 +35,21 @@ export class RpcConnection implements StreamHandler {
   /** Grows with everything that arrives: the peer's sign of life, to compare. */
   activity = 0
 
-  constructor(events: ConnectionEvents, recordBytesMax?: number) {
+  constructor(events: ConnectionEvents, recordBytesMax?: number, pool?: BufferPool) {
     this.#events = events
-    this.#assembler = new RecordAssembler((buffer, start, end, owned) => {
-      // A connection that was given up in the midst of a batch hears no more.
-      if (this.#reason !== undefined) return
-      this.#events.record(this.#reader.reset(buffer, start, end, owned))
-      this.#reader.release()
-    }, recordBytesMax)
+    this.#assembler = new RecordAssembler(
+      (buffer, start, end, owned) => {
+        // A connection that was given up in the midst of a batch hears no more.
+        if (this.#reason !== undefined) return
+        this.#events.record(
+          this.#reader.reset(buffer, start, end, owned),
+          owned ? buffer : undefined,
+        )
+        this.#reader.release()
+      },
+      recordBytesMax,
+      pool,
+    )
   }
 
   attach(stream: Stream): this {

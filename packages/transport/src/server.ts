@@ -10,6 +10,7 @@ import { type Address, assert, type Env, type Listener, type Stream } from '@ash
 import {
   AcceptStatus,
   type AnyProcedure,
+  BufferPool,
   callbackProgram,
   type Credential,
   decodeCall,
@@ -151,6 +152,7 @@ export class IncomingCall<Q = unknown> {
   readonly credential: Credential
   readonly args: Q
   readonly #counted: boolean
+  readonly #whenDone: (() => void) | undefined
   #answered = false
 
   constructor(
@@ -160,7 +162,9 @@ export class IncomingCall<Q = unknown> {
     credential: Credential,
     args: Q,
     counted: boolean,
+    whenDone?: () => void,
   ) {
+    this.#whenDone = whenDone
     this.connection = connection
     this.xid = xid
     this.row = row
@@ -199,6 +203,7 @@ export class IncomingCall<Q = unknown> {
     assert(!this.#answered, `${this.row.name} was answered twice`)
     this.#answered = true
     if (this.#counted) this.connection.ended()
+    this.#whenDone?.()
   }
 }
 
@@ -213,6 +218,7 @@ export class RpcServer {
   readonly #options: RpcServerOptions
   readonly #programs = new Map<number, ServedProgram[]>()
   readonly #listeners: Listener[] = []
+  readonly #pool = new BufferPool()
   #ids = 0
 
   constructor(options: RpcServerOptions) {
@@ -242,11 +248,12 @@ export class RpcServer {
     let reason: string | undefined
     const rpc = new RpcConnection(
       {
-        record: reader => this.#record(connection, reader),
+        record: (reader, memory) => this.#record(connection, reader, memory),
         drained: () => connection.relax(),
         closed: why => this.#closed(connection, reason ?? why),
       },
       this.#options.recordBytesMax,
+      this.#pool,
     )
     rpc.attach(stream)
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
@@ -270,7 +277,7 @@ export class RpcServer {
     this.#options.disconnected?.(connection, reason)
   }
 
-  #record(connection: ServerConnection, reader: Reader): void {
+  #record(connection: ServerConnection, reader: Reader, memory: Buffer | undefined): void {
     const { xid, type } = decodeMessageStart(reader)
     // Callbacks are never answered: a reply here is a client's mistake, and harmless.
     if (type !== MessageType.CALL) return
@@ -308,7 +315,10 @@ export class RpcServer {
       return
     }
     const counted = served.blocking?.has(row.num) !== true
-    served.handle(new IncomingCall(connection, xid, row, call.credential, args, counted))
+    // File data is not used any more once its call is answered: the next takes its place.
+    const recycle =
+      memory !== undefined && row.payload === 'request' ? () => this.#pool.give(memory) : undefined
+    served.handle(new IncomingCall(connection, xid, row, call.credential, args, counted, recycle))
   }
 
   #dump(call: IncomingCall): void {

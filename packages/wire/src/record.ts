@@ -5,6 +5,7 @@
  * complete gets a buffer of its own length, into which the stream then reads directly.
  */
 
+import type { BufferPool } from './buffer-pool.ts'
 import { WireError } from './error.ts'
 
 /** Bit 31 of a fragment's header: the record ends with it. */
@@ -25,6 +26,7 @@ export type OnRecord = (buffer: Buffer, start: number, end: number, owned: boole
 export class RecordAssembler {
   readonly #onRecord: OnRecord
   readonly #limit: number
+  readonly #pool: BufferPool | undefined
   /** Header bytes of a fragment, when they arrived in pieces. */
   readonly #header = Buffer.alloc(4)
   #headerBytes = 0
@@ -34,9 +36,11 @@ export class RecordAssembler {
   #length = 0
   #last = true
 
-  constructor(onRecord: OnRecord, limit = RECORD_BYTES_DEFAULT) {
+  /** With a `pool`, an owned record's memory comes from there: give it back when it is done with. */
+  constructor(onRecord: OnRecord, limit = RECORD_BYTES_DEFAULT, pool?: BufferPool) {
     this.#onRecord = onRecord
     this.#limit = limit
+    this.#pool = pool
   }
 
   /** Where the stream should put its next bytes, if a record waits for them. */
@@ -99,7 +103,8 @@ export class RecordAssembler {
     this.#last = mark >= LAST_FRAGMENT
     this.#length = before + size
     const wanted = Math.min(this.#length, before + STEP_BYTES)
-    if (this.#record === undefined) this.#record = Buffer.allocUnsafeSlow(wanted)
+    if (this.#record === undefined)
+      this.#record = this.#pool?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted)
     else if (this.#record.length < wanted) this.#extend(wanted)
     this.#advance()
   }
@@ -130,7 +135,7 @@ export class RecordAssembler {
   }
 
   #extend(size: number): void {
-    const larger = Buffer.allocUnsafeSlow(size)
+    const larger = this.#pool?.take(size) ?? Buffer.allocUnsafeSlow(size)
     ;(this.#record as Buffer).copy(larger, 0, 0, this.#filled)
     this.#record = larger
   }
