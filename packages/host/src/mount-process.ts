@@ -119,8 +119,10 @@ export class MountProcess {
     return this.#bridge?.closed ?? Promise.resolve()
   }
 
+  /** Unmounts; a mount that is in use is detached, and its users see errors. */
   async stop(): Promise<void> {
-    await this.#bridge?.unmount()
+    const result = await this.#bridge?.unmount()
+    if (result !== undefined && result < 0) await this.#bridge?.unmount({ lazy: true })
     this.#source.stop()
     await this.#host.stop()
   }

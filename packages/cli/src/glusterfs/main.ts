@@ -106,12 +106,17 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
   }
   writePidFile(args.pidFile)
   sayReady(args.logFile ?? defaultLogFile(args))
+  // A mount that somebody uses does not end when it is detached: this process does.
+  let told: () => void = () => {}
+  const stopped = new Promise<void>(resolve => {
+    told = resolve
+  })
   onSignals(
     env,
-    () => mount.stop(),
+    () => mount.stop().finally(told),
     () => writeStatedump(env, mount.graph, { directory: STATEDUMP_DIRECTORY, name: 'glusterdump' }),
   )
-  await mount.ended
+  await Promise.race([mount.ended, stopped])
   await mount.finish()
   removePidFile(args.pidFile)
   env.log.info('unmounted')
