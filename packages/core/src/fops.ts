@@ -29,6 +29,8 @@ export interface Ctx {
   readonly time?: OpTime | undefined
   readonly signal?: AbortSignal | undefined
   readonly priority: Priority
+  /** Nobody waits for the answer: the request may travel with the next one, a moment later. */
+  readonly lazy?: boolean | undefined
 }
 
 export type Priority = 'client' | 'heal' | 'rebalance'

@@ -30,7 +30,7 @@ import {
   type Reader,
   WireError,
 } from '@ashlar/wire'
-import { RpcConnection } from './connection.ts'
+import { type ConnectionEvents, RpcConnection } from './connection.ts'
 
 /** First wait before a new attempt; doubled after each. */
 const RETRY_FIRST_MS = 50
@@ -159,18 +159,22 @@ export class RpcClient {
     else this.#retryLater()
   }
 
-  /** Calls a procedure. The payload, if the row has one, must stay unchanged until the answer. */
+  /**
+   * Calls a procedure. The payload, if the row has one, must stay unchanged until the answer. A
+   * `lazy` call may wait a moment for another one to travel with.
+   */
   call<Q, R extends object>(
     program: Program,
     row: Procedure<Q, R>,
     args: Q,
     credential: Credential = MANAGEMENT_CREDENTIAL,
+    lazy = false,
   ): Promise<R | Failure> {
     const connection = this.#connection
     if (!this.#open || connection === undefined) return Promise.resolve(NOT_CONNECTED)
     const xid = this.#nextXid()
     try {
-      encode(connection, xid, program, row, args, credential)
+      encode(connection, xid, program, row, args, credential, lazy)
     } catch (error) {
       return Promise.resolve(refused(connection, error))
     }
@@ -180,12 +184,18 @@ export class RpcClient {
     })
   }
 
-  /** Sends a call whose reply nobody waits for. */
-  cast<Q>(program: Program, row: Procedure<Q, object>, args: Q, credential: Credential): void {
+  /** Sends a call whose reply nobody waits for, with the next one if it is `lazy`. */
+  cast<Q>(
+    program: Program,
+    row: Procedure<Q, object>,
+    args: Q,
+    credential: Credential,
+    lazy = false,
+  ): void {
     const connection = this.#connection
     if (!this.#open || connection === undefined) return
     try {
-      encode(connection, this.#nextXid(), program, row, args, credential)
+      encode(connection, this.#nextXid(), program, row, args, credential, lazy)
     } catch (error) {
       refused(connection, error)
     }
@@ -198,7 +208,7 @@ export class RpcClient {
 
   #connect(): void {
     this.#retry = undefined
-    const connection: RpcConnection = new RpcConnection({
+    const events: ConnectionEvents = {
       opened: () => {
         if (this.#connection !== connection) return
         this.#connecting?.cancel()
@@ -210,9 +220,10 @@ export class RpcClient {
       closed: reason => {
         if (this.#connection === connection) this.#lost(reason)
       },
-    })
-    this.#connection = connection
+    }
     const { clock } = this.#options.env
+    const connection: RpcConnection = new RpcConnection(events, { clock })
+    this.#connection = connection
     this.#connecting = clock.after(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => {
       connection.close('nobody answers')
       if (this.#connection === connection) this.#lost('nobody answers')
@@ -336,12 +347,13 @@ function encode<Q, R>(
   row: Procedure<Q, R>,
   args: Q,
   credential: Credential,
+  lazy: boolean,
 ): void {
   const { writer } = connection
   writer.beginRecord()
   encodeCallHead(writer, xid, program.number, program.version, row.num, credential)
   row.request.encode(writer, args)
-  connection.send()
+  connection.send(lazy)
 }
 
 /** A call that has no form on the wire (a lock owner or a record that is too long). */

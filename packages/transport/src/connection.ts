@@ -5,11 +5,13 @@
  * the connection; nothing else does from here.
  */
 
-import type { Stream, StreamHandler } from '@ashlar/core'
+import type { Clock, Stream, StreamHandler } from '@ashlar/core'
 import { type BufferPool, Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
 
 /** So much unsent data is handed to the system at once instead of at the end of the turn. */
 const FLUSH_BYTES = 512 * 1024
+/** How long a lazy record waits for one that is not. */
+const LAZY_MS = 1
 
 export interface ConnectionEvents {
   opened?(): void
@@ -29,14 +31,22 @@ export class RpcConnection implements StreamHandler {
   readonly #reader = new Reader()
   readonly #assembler: RecordAssembler
   #stream: Stream | undefined
+  readonly #clock: Clock | undefined
   #flushing = false
+  #lazy = false
   #closed = false
   #reason: string | undefined
   /** Grows with everything that arrives: the peer's sign of life, to compare. */
   activity = 0
 
-  constructor(events: ConnectionEvents, recordBytesMax?: number, pool?: BufferPool) {
+  /** Without a clock no record is lazy. */
+  constructor(
+    events: ConnectionEvents,
+    options: { recordBytesMax?: number | undefined; pool?: BufferPool; clock?: Clock } = {},
+  ) {
+    const { recordBytesMax, pool, clock } = options
     this.#events = events
+    this.#clock = clock
     this.#assembler = new RecordAssembler(
       (buffer, start, end, owned) => {
         // A connection that was given up in the midst of a batch hears no more.
@@ -66,11 +76,18 @@ export class RpcConnection implements StreamHandler {
     return this.writer.length + (this.#stream?.queued ?? 0)
   }
 
-  /** Ends the record that is being written and sees that it leaves soon. */
-  send(): void {
+  /**
+   * Ends the record that is being written and sees that it leaves soon: with this turn of the event
+   * loop, or, when it is `lazy`, together with the next one.
+   */
+  send(lazy = false): void {
     this.writer.endRecord()
     if (this.writer.length >= FLUSH_BYTES) {
       this.flush()
+    } else if (lazy && this.#clock !== undefined) {
+      if (this.#lazy || this.#flushing) return
+      this.#lazy = true
+      this.#clock.after(LAZY_MS, this.#flushLazy)
     } else if (!this.#flushing) {
       this.#flushing = true
       process.nextTick(this.#flushNow)
@@ -79,6 +96,11 @@ export class RpcConnection implements StreamHandler {
 
   readonly #flushNow = (): void => {
     this.#flushing = false
+    this.flush()
+  }
+
+  readonly #flushLazy = (): void => {
+    this.#lazy = false
     this.flush()
   }
 

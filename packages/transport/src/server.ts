@@ -252,8 +252,7 @@ export class RpcServer {
         drained: () => connection.relax(),
         closed: why => this.#closed(connection, reason ?? why),
       },
-      this.#options.recordBytesMax,
-      this.#pool,
+      { recordBytesMax: this.#options.recordBytesMax, pool: this.#pool },
     )
     rpc.attach(stream)
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX

@@ -70,8 +70,9 @@ export class HeldLocks {
 
   /** Sends the unlocks; nobody needs to wait for their answers. */
   release(): void {
+    const ctx: Ctx = { ...this.#ctx, lazy: true }
     for (const request of this.#requests) {
-      lock(this.#ctx, request, 'unlock').catch(() => undefined)
+      lock(ctx, request, 'unlock').catch(() => undefined)
     }
   }
 }

@@ -89,11 +89,15 @@ class WriteBehind implements Xlator {
   async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {
     const queue = this.#queues.get(args.fd.inode)
     const writes = queue?.settle(0, TO_END)
+    if (queue?.locked === true || !this.#self.options['flush-behind']) {
+      if (writes !== undefined) await writes
+      const reply = await this.#child.flush(ctx, args)
+      return queue?.takeError(args.fd) ?? reply
+    }
+    // Without locks a flush has nothing to order: it need not wait for the data, nor anybody for it.
+    this.#flushBehind(writes === undefined ? { ...ctx, lazy: true } : ctx, args)
     if (writes !== undefined) await writes
-    const error = queue?.takeError(args.fd)
-    const behind = this.#self.options['flush-behind'] && queue?.locked !== true
-    const reply = behind ? this.#flushBehind(ctx, args) : await this.#child.flush(ctx, args)
-    return error ?? reply
+    return queue?.takeError(args.fd) ?? { ok: true }
   }
 
   async fsync(ctx: Ctx, args: FopArgs['fsync']): Promise<Reply<'fsync'>> {
@@ -263,8 +267,7 @@ class WriteBehind implements Xlator {
     return !options['strict-O_DIRECT'] || (flags & OpenFlag.DIRECT) === 0
   }
 
-  /** All data is where it belongs: what is left to do for the bricks does not concern the caller. */
-  #flushBehind(ctx: Ctx, args: FopArgs['flush']): Reply<'flush'> {
+  #flushBehind(ctx: Ctx, args: FopArgs['flush']): void {
     const fd = args.fd.ref()
     this.#child.flush(ctx, args).then(
       () => fd.unref(),
@@ -273,7 +276,6 @@ class WriteBehind implements Xlator {
         this.#self.env.log.error('a flush failed by a mistake', { error: String(bug) })
       },
     )
-    return { ok: true }
   }
 }
 

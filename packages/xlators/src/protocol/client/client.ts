@@ -83,7 +83,7 @@ export function makeClient(self: XlatorSelf<ClientOptions>): Xlator {
       const { gfid, number } = remote
       const row = remote.directory ? P.RELEASEDIR : P.RELEASE
       const args = { gfid: gfid === NULL_GFID ? fd.inode.gfid : gfid, fd: number, xdata: undefined }
-      peer.rpc.cast(fopProgram, row, args, credentialOf(ROOT_CTX, true))
+      peer.rpc.cast(fopProgram, row, args, credentialOf(ROOT_CTX, true), true)
     },
 
     dump: () => ({

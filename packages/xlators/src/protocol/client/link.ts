@@ -58,7 +58,7 @@ export class Link {
     const { peer } = this
     if (!peer.ready) return NOT_CONNECTED
     const credential = credentialOf(ctx, this.self.options['send-gids'])
-    const reply = await peer.rpc.call(fopProgram, row, args, credential)
+    const reply = await peer.rpc.call(fopProgram, row, args, credential, ctx.lazy)
     if ('ok' in reply) return reply
     return reply.ret < 0 ? failure(reply.errno, reply.xdata) : reply
   }
