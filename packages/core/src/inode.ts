@@ -387,23 +387,30 @@ export class InodeTable {
     if (this.#pruning) return
     this.#pruning = true
     try {
-      if (this.lruLimit > 0) {
-        while (this.lru.size > this.lruLimit) {
-          const oldest = this.lru.oldest as Inode
-          if (this.#invalidate === undefined) {
-            oldest.nlookup = 0
-            this.purge.take(oldest)
-          } else {
-            this.invalidating.take(oldest)
-            this.#invalidate(oldest)
-          }
+      // What goes lets go of its parent, which may be the next to go.
+      do {
+        this.#trim()
+        for (let inode = this.purge.oldest; inode !== undefined; inode = this.purge.oldest) {
+          this.#destroy(inode)
         }
-      }
-      for (let inode = this.purge.oldest; inode !== undefined; inode = this.purge.oldest) {
-        this.#destroy(inode)
-      }
+      } while (this.lruLimit > 0 && this.lru.size > this.lruLimit)
     } finally {
       this.#pruning = false
+    }
+  }
+
+  /** The oldest beyond the limit go to be purged, or their holder is asked to forget them. */
+  #trim(): void {
+    if (this.lruLimit === 0) return
+    while (this.lru.size > this.lruLimit) {
+      const oldest = this.lru.oldest as Inode
+      if (this.#invalidate === undefined) {
+        oldest.nlookup = 0
+        this.purge.take(oldest)
+      } else {
+        this.invalidating.take(oldest)
+        this.#invalidate(oldest)
+      }
     }
   }
 

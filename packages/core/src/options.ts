@@ -124,7 +124,7 @@ export function parseTime(text: string): number | undefined {
 
 function parseInteger(text: string): number | undefined {
   if (/^[+-]?0[0-7]+$/.test(text)) return Number.parseInt(text, 8)
-  if (/^[+-]?(\d+|0x[0-9a-f]+)$/i.test(text)) return Number(text)
+  if (/^[+-]?(0|[1-9]\d*|0x[0-9a-f]+)$/i.test(text)) return Number(text)
   return undefined
 }
 
