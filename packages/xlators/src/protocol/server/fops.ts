@@ -56,8 +56,10 @@ function show(session: Session, stat: Iatt): Iatt {
 
 on(P.LOOKUP, async ({ brick, session, ctx, args }) => {
   const { xdata } = args
-  if (args.name === '') {
-    return brick.onInode(session, args.gfid, async loc => {
+  // libgfapi looks up `.` by this name: it is the directory itself.
+  const self = args.name === '.' && args.pargfid !== NULL_GFID
+  if (args.name === '' || self) {
+    return brick.onInode(session, self ? args.pargfid : args.gfid, async loc => {
       const reply = await brick.child.lookup(ctx, { loc, xdata })
       if (!reply.ok) return reply
       if (loc.inode.type === 0) loc.inode.type = reply.stat.type

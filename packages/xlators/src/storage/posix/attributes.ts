@@ -46,8 +46,8 @@ function change(brick: Brick, ctx: Ctx, inode: Inode, to: Iatt, valid: number): 
     const result = sys.fchmodat(sys.AT_FDCWD, object.path, to.mode & PERMISSION_BITS)
     if (result < 0) return failure(-result)
   }
-  if ((valid & SetAttr.SIZE) !== 0) {
-    if (!isRegular(brick.stat.mode)) return failure(object.directory ? Errno.EISDIR : Errno.EINVAL)
+  // Clients that heal a directory set all bits: a size means nothing there.
+  if ((valid & SetAttr.SIZE) !== 0 && isRegular(brick.stat.mode)) {
     const result = sys.truncate(object.path, to.size)
     if (result < 0) return failure(-result)
   }
@@ -55,7 +55,8 @@ function change(brick: Brick, ctx: Ctx, inode: Inode, to: Iatt, valid: number): 
   if (timed < 0) return failure(-timed)
   const result = sys.statat(sys.AT_FDCWD, object.path, brick.stat)
   if (result < 0) return failure(-result)
-  brick.touch(ctx, inode, object.path, (valid & SetAttr.SIZE) !== 0 ? DATA_TOUCH : MdataFlag.CTIME)
+  const resized = (valid & SetAttr.SIZE) !== 0 && isRegular(brick.stat.mode)
+  brick.touch(ctx, inode, object.path, resized ? DATA_TOUCH : MdataFlag.CTIME)
   brick.storeTimes(inode)
   return { ok: true, prestat, poststat: brick.iatt(inode, object.path) }
 }
