@@ -138,12 +138,23 @@ export interface RenameReply extends Ok {
   readonly prenewparent: Iatt
   readonly postnewparent: Iatt
 }
+/**
+ * Memory lent along with a request. Who uses it beyond the reply keeps it, and releases it when that
+ * is over; once nobody has it its owner puts other data there.
+ */
+export interface Loan {
+  keep(): void
+  release(): void
+}
+
 export interface ReadReply extends Ok {
   /** Data; the reader owns it. */
   readonly data: Buffer
   readonly stat: Iatt
   /** No byte follows what was read. */
   readonly eof: boolean
+  /** The one reader of `data` may say that it will not look at it again: the memory is used anew. */
+  readonly done?: (() => void) | undefined
 }
 export interface WriteReply extends ChangeReply {
   readonly written: number
@@ -285,8 +296,13 @@ export interface FopArgs {
   open: OnLoc & { readonly fd: Fd; readonly flags: number }
   opendir: OnLoc & { readonly fd: Fd }
   readv: OnFd & { readonly size: number; readonly offset: number; readonly flags: number }
-  /** `data` is handed over for good: it may be sent after the reply, so it must not change. */
-  writev: OnFd & { readonly data: Buffer; readonly offset: number; readonly flags: number }
+  /** `data` may be sent after the reply: it must not change before `loan`, if any, is released. */
+  writev: OnFd & {
+    readonly data: Buffer
+    readonly offset: number
+    readonly flags: number
+    readonly loan?: Loan | undefined
+  }
   flush: OnFd
   fsync: OnFd & { readonly datasync: boolean }
   fsyncdir: OnFd & { readonly datasync: boolean }

@@ -20,6 +20,8 @@ import { printReply, printRequest } from './protocol/print.ts'
 /** Largest read and write of the kernel: 256 pages. */
 export const MAX_REQUEST_BYTES = 1 << 20
 const BUFFER_BYTES = MAX_REQUEST_BYTES + 4096
+/** Buffers kept for large writes: fresh memory costs as much as filling it. */
+const SPARE_MAX = 8
 /** Requests read in one go before other work of the process gets its turn. */
 const BURST_MAX = 64
 /** Small replies are put together here. */
@@ -55,9 +57,10 @@ export class FuseDevice {
   readonly closed: Promise<void>
   readonly #log: Log
   /** What libuv reads into. It has its address: only within its callback can it be another one. */
-  #polled = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  #polled = newBuffer()
   /** What we read into ourselves. */
-  #direct = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  #direct = newBuffer()
+  readonly #spare: Buffer[] = []
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   #socket: Socket | undefined
   #handler: RequestHandler | undefined
@@ -106,12 +109,17 @@ export class FuseDevice {
   }
 
   /**
-   * Gives the buffer of the present request away for good; later requests get another one. Only
-   * while that request is handled.
+   * Gives the buffer of the present request away, until `giveBuffer`; later requests get another
+   * one. Only while that request is handled.
    */
   takeBuffer(buffer: Buffer): void {
-    if (buffer === this.#polled) this.#polled = Buffer.allocUnsafeSlow(BUFFER_BYTES)
-    else if (buffer === this.#direct) this.#direct = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+    if (buffer === this.#polled) this.#polled = this.#spare.pop() ?? newBuffer()
+    else if (buffer === this.#direct) this.#direct = this.#spare.pop() ?? newBuffer()
+  }
+
+  /** Takes a buffer back that nobody uses any more. */
+  giveBuffer(buffer: Buffer): void {
+    if (this.#spare.length < SPARE_MAX) this.#spare.push(buffer)
   }
 
   /** Takes one request without waiting; false when there is none. */
@@ -235,6 +243,10 @@ export class FuseDevice {
     else this.#socket.destroy()
     this.#markClosed()
   }
+}
+
+function newBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(BUFFER_BYTES)
 }
 
 function writeHeader(buffer: Buffer, length: number, error: number, unique: number): void {

@@ -17,6 +17,7 @@ import {
 } from '@ashlar/core'
 import {
   AcceptStatus,
+  BufferPool,
   type Credential,
   decodeCall,
   decodeMessageStart,
@@ -32,6 +33,8 @@ import {
 } from '@ashlar/wire'
 import { type ConnectionEvents, RpcConnection } from './connection.ts'
 
+/** Memory of large replies that is kept for the next ones. */
+const SPARE_RECORDS_MAX = 4
 /** First wait before a new attempt; doubled after each. */
 const RETRY_FIRST_MS = 50
 const RETRY_MAX_MS = 3000
@@ -74,6 +77,11 @@ export interface RpcClientOptions {
   readonly connectTimeoutMs?: number
 }
 
+/** A reply with a payload: calling `done` gives its memory to later replies. */
+export interface Recyclable {
+  done?: () => void
+}
+
 class Pending {
   readonly row: Procedure<never, unknown>
   readonly resolve: (reply: never) => void
@@ -89,6 +97,7 @@ class Pending {
 export class RpcClient {
   readonly #options: RpcClientOptions
   readonly #pending = new Map<number, Pending>()
+  readonly #pool = new BufferPool(SPARE_RECORDS_MAX)
   #connection: RpcConnection | undefined
   #open = false
   #running = false
@@ -216,13 +225,13 @@ export class RpcClient {
         this.#silentTicks = 0
         this.#options.connected()
       },
-      record: reader => this.#record(reader),
+      record: (reader, memory) => this.#record(reader, memory),
       closed: reason => {
         if (this.#connection === connection) this.#lost(reason)
       },
     }
     const { clock } = this.#options.env
-    const connection: RpcConnection = new RpcConnection(events, { clock })
+    const connection: RpcConnection = new RpcConnection(events, { clock, pool: this.#pool })
     this.#connection = connection
     this.#connecting = clock.after(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => {
       connection.close('nobody answers')
@@ -263,7 +272,7 @@ export class RpcClient {
     for (const pending of failed) pending.resolve(NOT_CONNECTED as never)
   }
 
-  #record(reader: Reader): void {
+  #record(reader: Reader, memory: Buffer | undefined): void {
     const { xid, type } = decodeMessageStart(reader)
     if (type === MessageType.CALL) {
       const call = decodeCall(reader, xid)
@@ -284,6 +293,8 @@ export class RpcClient {
       return
     }
     const reply = pending.row.reply.decode(reader)
+    if (memory !== undefined && pending.row.payload === 'reply')
+      (reply as Recyclable).done = () => this.#pool.give(memory)
     this.#pending.delete(xid)
     pending.resolve(reply as never)
   }

@@ -11,6 +11,12 @@ const KEPT_BYTES_MAX = 2 * 1024 * 1024
 
 export class BufferPool {
   readonly #kept: Buffer[] = []
+  readonly #keptMax: number
+
+  /** `keptMax` bounds the buffers that nobody uses. */
+  constructor(keptMax = KEPT_MAX) {
+    this.#keptMax = keptMax
+  }
 
   /** At least `size` bytes, with anything in them. */
   take(size: number): Buffer {
@@ -21,6 +27,7 @@ export class BufferPool {
 
   /** Takes memory back: nobody may hold a part of it any more. */
   give(buffer: Buffer): void {
-    if (this.#kept.length < KEPT_MAX && buffer.length <= KEPT_BYTES_MAX) this.#kept.push(buffer)
+    if (this.#kept.length < this.#keptMax && buffer.length <= KEPT_BYTES_MAX)
+      this.#kept.push(buffer)
   }
 }

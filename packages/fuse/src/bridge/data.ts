@@ -1,6 +1,15 @@
 /** Open files: opening and closing, reading and writing, allocating, seeking, copying, syncing. */
 
-import { Errno, failure, type Failure, type Fd, inodeLoc, OpenFlag } from '@ashlar/core'
+import {
+  assert,
+  Errno,
+  failure,
+  type Failure,
+  type Fd,
+  inodeLoc,
+  type Loan,
+  OpenFlag,
+} from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import {
   FSYNC_FDATASYNC,
@@ -26,6 +35,7 @@ import {
   WRITE_IN,
   WRITE_OUT,
 } from '../protocol/table.ts'
+import type { FuseDevice } from '../device.ts'
 import { dropPrivileges } from './attributes.ts'
 import type { OpenFile } from './files.ts'
 import { unlockAll } from './locks.ts'
@@ -79,6 +89,7 @@ export async function read(state: BridgeState, request: Request): Promise<void> 
   if (!reply.ok) state.failInode(request, reply)
   else if (reply.data.length <= size) state.device.replyBytes(request.unique, reply.data)
   else state.device.replyBytes(request.unique, reply.data.subarray(0, size))
+  if (reply.ok) reply.done?.()
 }
 
 export async function write(state: BridgeState, request: Request): Promise<void> {
@@ -89,7 +100,8 @@ export async function write(state: BridgeState, request: Request): Promise<void>
     state.fail(request, failure(Errno.EFBIG))
     return
   }
-  const data = payload(state, request, size)
+  const loan = lend(state, request, size)
+  const data = loan === undefined ? request.bytes(size) : loan.data
   const ctx = state.callers.ctx(request, (writeFlags & WRITE_LOCKOWNER) === 0 ? '' : lockOwner)
   if ((writeFlags & WRITE_KILL_SUIDGID) !== 0 && (file.node.mode & 0o6000) !== 0) {
     const problem = await dropUnasked(state, file.node)
@@ -97,7 +109,7 @@ export async function write(state: BridgeState, request: Request): Promise<void>
   }
   file.dirty = true
   const fd = file.fd.ref()
-  const reply = await state.graph.top.writev(ctx, { fd, data, offset, flags })
+  const reply = await state.graph.top.writev(ctx, { fd, data, offset, flags, loan })
   fd.unref()
   if (!reply.ok) {
     state.failInode(request, reply)
@@ -105,6 +117,8 @@ export async function write(state: BridgeState, request: Request): Promise<void>
   }
   WRITE_OUT.encode(state.device.scratch, OUT_HEADER_BYTES, { size: reply.written })
   state.device.reply(request.unique, WRITE_OUT.size)
+  // After a failure a broken connection may still be reading the memory.
+  loan?.release()
 }
 
 /** Drops set-id bits in passing: the kernel learns of it apart from the reply, and before it. */
@@ -115,12 +129,36 @@ async function dropUnasked(state: BridgeState, node: Node): Promise<Failure | un
   return problem
 }
 
-/** The bytes of a write, ours to keep. */
-function payload(state: BridgeState, request: Request, size: number): Buffer {
-  if (size < HAND_OVER_BYTES || request.copied) return request.bytes(size)
-  const start = request.at
-  state.device.takeBuffer(request.buffer)
-  return request.buffer.subarray(start, Math.min(start + size, request.end))
+/** The buffer in which a large write came, until nobody uses its data. */
+class BufferLoan implements Loan {
+  readonly data: Buffer
+  readonly #device: FuseDevice
+  readonly #buffer: Buffer
+  #users = 1
+
+  constructor(device: FuseDevice, buffer: Buffer, data: Buffer) {
+    this.#device = device
+    this.#buffer = buffer
+    this.data = data
+  }
+
+  keep(): void {
+    this.#users += 1
+  }
+
+  release(): void {
+    this.#users -= 1
+    assert(this.#users >= 0, 'a loan is released once for each that kept it')
+    if (this.#users === 0) this.#device.giveBuffer(this.#buffer)
+  }
+}
+
+/** Takes the buffer of a large write; a small one is to be copied out of it. */
+function lend(state: BridgeState, request: Request, size: number): BufferLoan | undefined {
+  if (size < HAND_OVER_BYTES || request.copied) return undefined
+  const { buffer, at } = request
+  state.device.takeBuffer(buffer)
+  return new BufferLoan(state.device, buffer, buffer.subarray(at, Math.min(at + size, request.end)))
 }
 
 /**

@@ -243,8 +243,10 @@ class IoCache implements Xlator {
 
   async #request(ctx: Ctx, cache: FileCache, args: FopArgs['readv']): Promise<ReadReply | Failure> {
     const { generation } = cache
-    const reply = await this.#child.readv(ctx, args)
+    const answer = await this.#child.readv(ctx, args)
     cache.fetching.delete(args.offset / PAGE_BYTES)
+    // What is kept, or read by several, is not the memory's owner's to use again.
+    const reply = answer.ok && answer.done !== undefined ? { ...answer, done: undefined } : answer
     if (!reply.ok || reply.stat.isEmpty) return reply
     if (cache.generation !== generation || !cache.quiet) return reply
     const { size } = reply.stat

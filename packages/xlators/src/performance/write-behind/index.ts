@@ -76,14 +76,14 @@ class WriteBehind implements Xlator {
   }
 
   async writev(ctx: Ctx, args: FopArgs['writev']): Promise<Reply<'writev'>> {
-    const { fd, data, offset, flags, xdata } = args
+    const { fd, data, offset, flags, xdata, loan } = args
     if (data.length === 0) return this.#child.writev(ctx, args)
     const queue = this.#queueOf(fd.inode)
     const error = queue.takeError(fd)
     if (error !== undefined) return error
     const early = this.#mayAnswerEarly(fd.flags | flags)
     const append = ((fd.flags | flags) & OpenFlag.APPEND) !== 0
-    return queue.write({ ctx, fd, data, offset, flags, xdata, append, early })
+    return queue.write({ ctx, fd, data, offset, flags, xdata, loan, append, early })
   }
 
   async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {

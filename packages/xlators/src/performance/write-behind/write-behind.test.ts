@@ -3,6 +3,7 @@ import {
   Errno,
   failure,
   type Fd,
+  type Loan,
   LockCommand,
   LockType,
   OpenFlag,
@@ -245,6 +246,21 @@ describe('write-behind', () => {
     start({ 'strict-O_DIRECT': 'on' })
     expect(await now(write(0, 'abc', OpenFlag.DIRECT))).toBeUndefined()
     expect(await write(10, 'abc')).toMatchObject({ ok: true })
+  })
+
+  test('memory that is lent is kept until the data is down, and not released after a failure', async () => {
+    const users = [1, 1]
+    const loan = (i: number): Loan => ({
+      keep: () => (users[i] = (users[i] as number) + 1),
+      release: () => (users[i] = (users[i] as number) - 1),
+    })
+    const data = Buffer.from('abc')
+    await world.graph.top.writev(ROOT_CTX, { fd, data, offset: 0, flags: 0, loan: loan(0) })
+    await world.graph.top.writev(ROOT_CTX, { fd, data, offset: 100, flags: 0, loan: loan(1) })
+    expect(users).toEqual([2, 2])
+    await world.waiting('writev').answer(wrote(3))
+    await world.waiting('writev').answer(failure(Errno.ENOTCONN))
+    expect(users).toEqual([1, 2])
   })
 
   test('a listing has no attributes of files whose data was on its way meanwhile', async () => {

@@ -18,6 +18,7 @@ import {
   type Failure,
   failure,
   type Fd,
+  type Loan,
   type Reply,
 } from '@ashlar/core'
 
@@ -53,6 +54,7 @@ export interface NewWrite {
   readonly flags: number
   readonly xdata: Dict | undefined
   readonly append: boolean
+  readonly loan: Loan | undefined
   /** May be answered before it is done. */
   readonly early: boolean
 }
@@ -77,6 +79,8 @@ class Write {
   readonly append: boolean
   readonly early: boolean
   readonly parts: Buffer[]
+  /** Kept until the data is on the brick. */
+  loans: Loan[] | undefined
   size: number
   /** Takes further data. */
   open: boolean
@@ -100,9 +104,16 @@ class Write {
     this.append = write.append
     this.early = write.early
     this.parts = [write.data]
+    if (write.loan !== undefined) this.lend(write.loan)
     this.size = write.data.length
     this.open = write.early && write.xdata === undefined
     this.answer = answer
+  }
+
+  lend(loan: Loan): void {
+    loan.keep()
+    if (this.loans === undefined) this.loans = [loan]
+    else this.loans.push(loan)
   }
 
   /** Where it lies by what is known here: an append lies wherever the file ends. */
@@ -222,6 +233,7 @@ export class WriteQueue {
         if (other !== last && other.conflicts(write.offset, end)) return false
     }
     last.parts.push(write.data)
+    if (write.loan !== undefined) last.lend(write.loan)
     last.size += size
     return true
   }
@@ -309,6 +321,8 @@ export class WriteQueue {
       write.answer = undefined
       answer(reply)
     }
+    // After a failure a broken connection may still be reading the memory.
+    if (write.loans !== undefined && reply.ok) for (const loan of write.loans) loan.release()
     for (const blocked of write.blocked) blocked.blockers -= 1
     for (const waiter of write.waiters) {
       waiter.left -= 1

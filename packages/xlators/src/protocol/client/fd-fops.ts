@@ -4,6 +4,7 @@
  */
 
 import { Dict, Errno, failure, type Fops } from '@ashlar/core'
+import type { Recyclable } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
 import type { Link } from './link.ts'
 
@@ -54,7 +55,8 @@ export function fdFops(link: Link): FdFops {
       const { data, stat, errno } = reply
       // The data are whatever follows the header: a brick that says another length is not believed.
       if (data.length !== reply.ret) return failure(Errno.EIO)
-      return { ok: true, xdata: reply.xdata, data, stat, eof: errno === Errno.ENOENT }
+      const { done } = reply as Recyclable
+      return { ok: true, xdata: reply.xdata, data, stat, eof: errno === Errno.ENOENT, done }
     },
 
     async writev(ctx, { fd, data, offset, flags, xdata }) {
