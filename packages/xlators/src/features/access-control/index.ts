@@ -17,6 +17,7 @@ import {
   type FopArgs,
   type Iatt,
   type Inode,
+  type InodeTable,
   inodeLoc,
   type Loc,
   OpenFlag,
@@ -55,10 +56,12 @@ interface Known {
 
 class AccessControl implements Xlator {
   readonly #child: Subvolume
+  readonly #inodes: InodeTable
   readonly #known: ContextKey<Known>
 
   constructor(self: Self) {
     this.#child = self.child
+    this.#inodes = self.inodes
     this.#known = self.contextKey<Known>()
   }
 
@@ -84,13 +87,37 @@ class AccessControl implements Xlator {
 
   async create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
     const refused = await this.#mayChange(ctx, args.loc)
-    if (refused !== undefined) {
-      // Opening what exists needs no right to make it.
-      if ((args.flags & OpenFlag.EXCL) !== 0) return refused
-      const found = await this.#child.lookup(ROOT_CTX, { loc: args.loc })
-      if (!found.ok) return refused
+    const mode = await this.#maskedMode(args.loc, args)
+    // Without flags it must be new, too (reference/brick-ondisk.md §3).
+    const mustBeNew = args.flags === 0 || (args.flags & OpenFlag.EXCL) !== 0
+    if (mustBeNew || isTrusted(ctx)) return refused ?? this.#child.create(ctx, { ...args, mode })
+    if (refused === undefined) {
+      // What exists is another's, perhaps: making and opening are rights of their own.
+      const flags = args.flags | OpenFlag.EXCL
+      const made = await this.#child.create(ctx, { ...args, mode, flags })
+      if (made.ok || made.errno !== Errno.EEXIST) return made
     }
-    return this.#child.create(ctx, { ...args, mode: await this.#maskedMode(args.loc, args) })
+    return this.#openExisting(ctx, args, refused)
+  }
+
+  /** Opening what exists needs no right to make it, but the right to open it. */
+  async #openExisting(
+    ctx: Ctx,
+    args: FopArgs['create'],
+    refused: Failure | undefined,
+  ): Promise<Reply<'create'>> {
+    const found = await this.#child.lookup(ROOT_CTX, { loc: args.loc })
+    if (!found.ok) return refused ?? found
+    if (found.stat.isDirectory) return failure(Errno.EISDIR)
+    const inode = this.#inodes.obtain(found.stat.gfid)
+    const opened = await this.open(ctx, {
+      loc: inodeLoc(inode),
+      fd: args.fd,
+      flags: args.flags & ~OpenFlag.CREAT,
+    })
+    if (!opened.ok) return opened
+    const { stat, postparent } = found
+    return { ok: true, stat, preparent: postparent, postparent: postparent.clone() }
   }
 
   async symlink(ctx: Ctx, args: FopArgs['symlink']): Promise<Reply<'symlink'>> {
@@ -168,12 +195,12 @@ class AccessControl implements Xlator {
   }
 
   async removexattr(ctx: Ctx, args: FopArgs['removexattr']): Promise<Reply<'removexattr'>> {
-    const refused = await this.#mayWriteXattr(ctx, args.loc.inode, args.name)
+    const refused = await this.#mayRemoveXattr(ctx, args.loc.inode, args)
     return refused ?? this.#forget(args.loc.inode, this.#child.removexattr(ctx, args))
   }
 
   async fremovexattr(ctx: Ctx, args: FopArgs['fremovexattr']): Promise<Reply<'fremovexattr'>> {
-    const refused = await this.#mayWriteXattr(ctx, args.fd.inode, args.name)
+    const refused = await this.#mayRemoveXattr(ctx, args.fd.inode, args)
     return refused ?? this.#forget(args.fd.inode, this.#child.fremovexattr(ctx, args))
   }
 
@@ -250,6 +277,20 @@ class AccessControl implements Xlator {
     const guarded = await this.#guarded(inode)
     if ('errno' in guarded) return guarded
     return guarded.uid === ctx.uid ? undefined : failure(Errno.EPERM)
+  }
+
+  async #mayRemoveXattr(
+    ctx: Ctx,
+    inode: Inode,
+    args: { name: string; xdata?: Dict | undefined },
+  ): Promise<Failure | undefined> {
+    if (isTrusted(ctx)) return undefined
+    // Several at once: their names are the keys of xdata.
+    for (const key of args.name === '' ? (args.xdata?.keys() ?? []) : [args.name]) {
+      const refused = await this.#mayWriteXattr(ctx, inode, key)
+      if (refused !== undefined) return refused
+    }
+    return undefined
   }
 
   async #check(ctx: Ctx, inode: Inode, wanted: number): Promise<Failure | undefined> {
