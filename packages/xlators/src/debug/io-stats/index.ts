@@ -5,9 +5,11 @@
  */
 
 import {
+  type ContextKey,
   type Ctx,
   defineOptions,
   defineXlator,
+  type Fd,
   FOP_NAMES,
   type FopArgs,
   type FopName,
@@ -34,16 +36,25 @@ const options = defineOptions({
   },
 })
 
+const OPENS: ReadonlySet<FopName> = new Set<FopName>(['open', 'create', 'opendir'])
+
 type Self = XlatorSelf<typeof options>
 type AnyFop = (ctx: Ctx, args: FopArgs[FopName]) => Promise<Reply<FopName>>
 
 class IoStats {
   readonly #self: Self
+  readonly #counted: ContextKey<boolean>
+  /** Open fds, of those opened while there was something to count. */
+  #openFds = 0
+  #openFdsMax = 0
+  /** The log level comes from the volume. */
+  #levelled = false
   #cumulative: Interval
   #interval: Interval
 
   constructor(self: Self) {
     this.#self = self
+    this.#counted = self.contextKey<boolean>()
     this.#cumulative = new Interval(self.env.clock.monotonic())
     this.#interval = new Interval(self.env.clock.monotonic())
   }
@@ -62,6 +73,7 @@ class IoStats {
     const start = clock.monotonic()
     const reply = await call(ctx, args)
     const microseconds = (clock.monotonic() - start) * 1000
+    if (reply.ok && OPENS.has(fop)) this.opened((args as FopArgs['open']).fd)
     for (const interval of [this.#cumulative, this.#interval]) {
       interval.called(fop, microseconds, reply.ok)
       if (!reply.ok) continue
@@ -71,14 +83,31 @@ class IoStats {
     return reply
   }
 
+  /** The process's own level, from its command line, stands until the volume has one. */
   setLogLevel(): void {
+    const given = this.#self.texts.has('log-level')
+    if (!given && !this.#levelled) return
+    this.#levelled = given
     const level = parseLogLevel(this.#self.options['log-level'])
-    if (level !== undefined && this.#self.texts.has('log-level')) this.#self.env.log.setLevel(level)
+    if (level !== undefined) this.#self.env.log.setLevel(level)
+  }
+
+  opened(fd: Fd): void {
+    if (this.#counted.get(fd) === true) return
+    this.#counted.set(fd, true)
+    this.#openFds += 1
+    if (this.#openFds > this.#openFdsMax) this.#openFdsMax = this.#openFds
+  }
+
+  closed(fd: Fd): void {
+    if (this.#counted.get(fd) === true) this.#openFds -= 1
   }
 
   report(): Readonly<Record<string, unknown>> {
     const now = this.#self.env.clock.monotonic()
     const report = {
+      openFds: this.#openFds,
+      openFdsMax: this.#openFdsMax,
       cumulative: this.#cumulative.report(now),
       interval: this.#interval.report(now),
     }
@@ -98,6 +127,7 @@ function create(self: Self): Xlator {
   return Object.assign(fops as Xlator, {
     start: () => stats.setLogLevel(),
     reconfigure: () => stats.setLogLevel(),
+    release: (fd: Fd) => stats.closed(fd),
     dump: () => stats.report(),
   })
 }

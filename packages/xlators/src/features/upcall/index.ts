@@ -12,7 +12,11 @@ import {
   defineXlator,
   Dict,
   EMPTY_IATT,
+  Errno,
+  failure,
+  FOP_NAMES,
   type FopArgs,
+  type FopName,
   globRegExp,
   type Iatt,
   type Inode,
@@ -22,6 +26,7 @@ import {
   SetAttr,
   type Subvolume,
   UpcallFlag,
+  valueBytes,
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
@@ -49,12 +54,16 @@ type Users = Map<string, number>
 
 /** ipc operation by which clients name the xattrs they cache. */
 const IPC_UPCALL = 2
+/** Names of xattrs that clients may register, and the length of each. */
+const PATTERNS_MAX = 256
+const PATTERN_LENGTH_MAX = 256
 const CHANGED_DATA = UpcallFlag.SIZE | UpcallFlag.TIMES
 
 interface Change {
   readonly flags: number
   readonly stat?: Iatt
   readonly parentStat?: Iatt
+  readonly oldParentStat?: Iatt
   readonly xdata?: Dict
 }
 
@@ -234,6 +243,7 @@ class Upcall implements Xlator {
           flags: UpcallFlag.RENAME,
           stat: reply.stat,
           parentStat: reply.postnewparent,
+          oldParentStat: reply.postoldparent,
         })
       if (replaced !== undefined)
         this.#changed(ctx, replaced, { flags: UpcallFlag.NLINK | UpcallFlag.TIMES })
@@ -258,31 +268,37 @@ class Upcall implements Xlator {
 
   async removexattr(ctx: Ctx, args: FopArgs['removexattr']): Promise<Reply<'removexattr'>> {
     const reply = await this.#child.removexattr(ctx, args)
-    if (reply.ok)
-      this.#xattrsChanged(
-        ctx,
-        args.loc.inode,
-        UpcallFlag.XATTR_RM,
-        new Dict().setString(args.name, ''),
-      )
+    if (reply.ok) this.#xattrsChanged(ctx, args.loc.inode, UpcallFlag.XATTR_RM, removedNames(args))
     return reply
   }
 
   async fremovexattr(ctx: Ctx, args: FopArgs['fremovexattr']): Promise<Reply<'fremovexattr'>> {
     const reply = await this.#child.fremovexattr(ctx, args)
+    if (reply.ok) this.#xattrsChanged(ctx, args.fd.inode, UpcallFlag.XATTR_RM, removedNames(args))
+    return reply
+  }
+
+  async xattrop(ctx: Ctx, args: FopArgs['xattrop']): Promise<Reply<'xattrop'>> {
+    const reply = await this.#child.xattrop(ctx, args)
     if (reply.ok)
-      this.#xattrsChanged(
-        ctx,
-        args.fd.inode,
-        UpcallFlag.XATTR_RM,
-        new Dict().setString(args.name, ''),
-      )
+      this.#xattrsChanged(ctx, args.loc.inode, UpcallFlag.XATTR, changedCounters(args.dict))
+    return reply
+  }
+
+  async fxattrop(ctx: Ctx, args: FopArgs['fxattrop']): Promise<Reply<'fxattrop'>> {
+    const reply = await this.#child.fxattrop(ctx, args)
+    if (reply.ok)
+      this.#xattrsChanged(ctx, args.fd.inode, UpcallFlag.XATTR, changedCounters(args.dict))
     return reply
   }
 
   async ipc(ctx: Ctx, args: FopArgs['ipc']): Promise<Reply<'ipc'>> {
     if (args.op !== IPC_UPCALL) return this.#child.ipc(ctx, args)
-    for (const name of args.xdata?.keys() ?? []) this.#xattrs.set(name, globRegExp(name))
+    for (const name of args.xdata?.keys() ?? []) {
+      if (name.length > PATTERN_LENGTH_MAX || this.#xattrs.size >= PATTERNS_MAX)
+        return failure(Errno.EINVAL)
+      this.#xattrs.set(name, globRegExp(name))
+    }
     return { ok: true }
   }
 
@@ -292,6 +308,12 @@ class Upcall implements Xlator {
     const users = this.#users.get(inode)
     if (users === undefined) return
     for (const client of users.keys()) this.#tell(client, inode, { flags: UpcallFlag.FORGET })
+  }
+
+  /** A client that is gone is told nothing more. */
+  clientGone(client: string): void {
+    if (!this.#on) return
+    for (const inode of this.#self.inodes) this.#users.get(inode)?.delete(client)
   }
 
   get #on(): boolean {
@@ -379,11 +401,29 @@ class Upcall implements Xlator {
         expireTime: this.#self.options['cache-invalidation-timeout'],
         stat: change.stat ?? EMPTY_IATT,
         parentStat: change.parentStat ?? EMPTY_IATT,
-        oldParentStat: EMPTY_IATT,
+        oldParentStat: change.oldParentStat ?? EMPTY_IATT,
         xdata: change.xdata,
       },
     })
   }
+}
+
+/** The names a removal took away: several at once are the keys of xdata. */
+function removedNames(args: { name: string; xdata?: Dict | undefined }): Dict {
+  const names = new Dict()
+  for (const name of args.name === '' ? (args.xdata?.keys() ?? []) : [args.name])
+    names.setString(name, '')
+  return names
+}
+
+/** Counters of replication that zero is added to do not change. */
+function changedCounters(dict: Dict): Dict {
+  const changed = new Dict()
+  for (const [key, value] of dict) {
+    const zero = key.startsWith('trusted.afr.') && valueBytes(value)?.every(byte => byte === 0)
+    if (zero !== true) changed.set(key, value)
+  }
+  return changed
 }
 
 function attributeFlags(valid: number): number {
@@ -394,8 +434,27 @@ function attributeFlags(valid: number): number {
   return flags
 }
 
-export const upcall = defineXlator({
-  type: 'features/upcall',
-  options,
-  create: self => new Upcall(self),
-})
+type AnyFop = (ctx: Ctx, args: FopArgs[FopName]) => Promise<Reply<FopName>>
+
+/** While it is off a call goes straight on: one test, no promise of its own. */
+function create(self: Self): Xlator {
+  const upcalls: Xlator = new Upcall(self)
+  const fops: Record<string, unknown> = {}
+  for (const fop of FOP_NAMES) {
+    const watched = (upcalls[fop] as AnyFop | undefined)?.bind(upcalls)
+    if (watched === undefined) continue
+    const child = self.child[fop] as AnyFop
+    // Names of xattrs are registered once, when a client connects: they are kept for later.
+    fops[fop] =
+      fop === 'ipc'
+        ? watched
+        : (ctx: Ctx, args: FopArgs[FopName]) =>
+            self.options['cache-invalidation'] ? watched(ctx, args) : child(ctx, args)
+  }
+  return Object.assign(fops as Xlator, {
+    forget: (inode: Inode) => upcalls.forget?.(inode),
+    clientGone: (client: string) => upcalls.clientGone?.(client),
+  })
+}
+
+export const upcall = defineXlator({ type: 'features/upcall', options, create })
