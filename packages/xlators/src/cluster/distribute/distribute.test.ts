@@ -251,6 +251,30 @@ describe('files', () => {
     expect(await volume.read(moved.to)).toBe('again')
   })
 
+  it('are renamed though their linkto file is lost', async () => {
+    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+    const moved = recorded.renames.find(({ after }) => after.length === 2)
+    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+    await volume.write(moved.from, 'data')
+    good(await volume.rename(moved.from, moved.to))
+    const linkto = holders(moved.to).find(holder => holder.startsWith('L')) as string
+    const at = Number(linkto.slice(1))
+    // A further name that hashes where the linkto file is.
+    let name = ''
+    for (let i = 0; name === ''; i++) {
+      await volume.write(`/ren/probe${i}`, '')
+      if (holders(`/ren/probe${i}`)[0] === `${at}`) name = `/ren/probe${i}`
+      good(await volume.unlink(`/ren/probe${i}`))
+    }
+    sys.unlinkat(sys.AT_FDCWD, handleOf(at, moved.to))
+    sys.unlinkat(sys.AT_FDCWD, brick(at, moved.to))
+    const { stat } = good(await volume.rename(moved.to, name))
+    expect([stat.nlink, holders(moved.to)]).toEqual([1, []])
+    expect(holders(name).toSorted()).toEqual(moved.after.toSorted())
+    await restart()
+    expect(await volume.read(name)).toBe('data')
+  })
+
   it('keep what an open fd reads while they are renamed and unlinked', async () => {
     await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
     const moved = recorded.renames.find(({ after }) => after.length === 2)

@@ -13,6 +13,7 @@
 import {
   type Ctx,
   Dict,
+  EMPTY_IATT,
   Errno,
   failure,
   type Failure,
@@ -184,8 +185,8 @@ async function renameLocked(
     if (targetHashed !== sourceHashed) await removeLinkto(ctx, args.oldloc, targetHashed)
     return linked
   }
-  const moved = await targetHashed.rename(ctx, args)
-  if (!moved.ok) {
+  const moved = await moveLinkto(volume, ctx, args, places)
+  if (moved?.ok === false) {
     await sourceCached.unlink(root, { loc: args.newloc, xflags: 0 })
     if (targetHashed !== sourceHashed) await removeLinkto(ctx, args.oldloc, targetHashed)
     return moved
@@ -202,7 +203,43 @@ async function renameLocked(
       errno: removed.errno,
     })
   volume.states.set(args.oldloc.inode, { cached: sourceCached })
-  return tidy({ ...moved, stat: linked.stat })
+  return tidy({
+    preoldparent: removed.ok ? removed.preparent : EMPTY_IATT.clone(),
+    postoldparent: removed.ok ? removed.postparent : EMPTY_IATT.clone(),
+    prenewparent: linked.preparent,
+    postnewparent: linked.postparent,
+    ...moved,
+    ok: true,
+    stat: linked.stat,
+  })
+}
+
+/**
+ * The linkto file takes the new name. Where it was missing it is made anew: the data has its new name
+ * already. Undefined: done without a reply of a rename.
+ */
+async function moveLinkto(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+): Promise<RenameReply | Failure | undefined> {
+  const { sourceCached, targetCached, targetHashed } = places
+  const moved = await targetHashed.rename(ctx, args)
+  // Old data under the new name must go by this very rename: there is no other way to replace it.
+  if (moved.ok || targetCached === targetHashed) return moved
+  volume.self.env.log.info('a linkto file was not where it should be and is made again', {
+    path: args.newloc.path,
+    errno: moved.errno,
+  })
+  const failed = await makeLinkto(volume, ctx, {
+    loc: { ...args.newloc, inode: args.oldloc.inode },
+    gfid: args.oldloc.gfid,
+    on: targetHashed,
+    to: sourceCached,
+    force: true,
+  })
+  return failed === undefined ? undefined : moved
 }
 
 async function renameInPlace(
