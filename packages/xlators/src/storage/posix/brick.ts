@@ -51,6 +51,8 @@ export interface InodeState {
   unlinked?: boolean
   /** Descriptors open on it through this brick. */
   openFds?: number
+  /** The last of the writes that wait for each other on threads. */
+  writing?: Promise<unknown>
   /** True for directories, false for the rest; unknown until it was seen. */
   directory?: boolean
 }

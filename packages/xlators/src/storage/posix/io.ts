@@ -132,7 +132,7 @@ export class DataPath {
       const refused = this.#refusal(inode, args)
       if (refused !== undefined) return refused
       const prestat = this.#iatt(inode)
-      const written = await this.#write(borrowed.fd, args.data, args.offset)
+      const written = await this.#write(inode, borrowed.fd, args.data, args.offset)
       if (written < 0) return failure(-written)
       if ((args.flags & (OpenFlag.DSYNC | OpenFlag.SYNC)) !== 0) {
         const synced = await sys.fdatasyncAsync(borrowed.fd)
@@ -153,16 +153,30 @@ export class DataPath {
     }
   }
 
-  async #write(fd: number, data: Buffer, offset: number): Promise<number> {
+  async #write(inode: Inode, fd: number, data: Buffer, offset: number): Promise<number> {
     const { clock } = this.#brick.self.env
     const start = clock.monotonic()
-    if (data.length >= THREAD_WRITE_BYTES || start < this.#slowUntil)
-      return writeWhole(fd, data, offset)
+    if (data.length >= THREAD_WRITE_BYTES || start < this.#slowUntil) {
+      return this.#inTurn(inode, () => writeWhole(fd, data, offset))
+    }
     const written = sys.pwrite(fd, data, offset)
     if (clock.monotonic() - start > SLOW_WRITE_MS) this.#slowUntil = clock.monotonic() + SLOW_FOR_MS
     return written >= 0 && written < data.length
       ? continueWrite(fd, data, offset, written)
       : written
+  }
+
+  /**
+   * One write of a file at a time on threads: the kernel lets no more into a file, and a thread that
+   * waits for its turn there spins on a core that others need.
+   */
+  async #inTurn(inode: Inode, write: () => Promise<number>): Promise<number> {
+    const state = this.#brick.state(inode)
+    const turn = (state.writing ?? Promise.resolve()).then(write)
+    state.writing = turn
+    const written = await turn
+    if (state.writing === turn) delete state.writing
+    return written
   }
 
   /** Rebalance must not write over what a client has written since. */
