@@ -221,6 +221,21 @@ end-volume`,
       expect(await asked(1001, () => open('/f', OpenFlag.RDONLY))).toBe(Errno.EACCES)
     })
 
+    it('are read and written as text', async () => {
+      await volume.write('/f', 'x', 0o640)
+      const name = 'glusterfs.posix.acl'
+      const read = async () => good(await volume.getxattr('/f', name)).dict.getString(name)
+      expect(await read()).toBe('u::rw-,g::r--,o::---')
+      const text = 'u::rw-,u:1001:r--,g::---,m::r--,o::---'
+      good(await volume.setxattr('/f', { [name]: Buffer.from(text) }))
+      expect(await read()).toBe(text)
+      expect(await asked(1001, () => open('/f', OpenFlag.RDONLY))).toBe(0)
+      const bad = { [name]: Buffer.from('nonsense') }
+      expect(errnoOf(await volume.setxattr('/f', bad))).toBe(Errno.EINVAL)
+      const mine = () => volume.setxattr('/f', { [name]: Buffer.from('u::rwx,g::rwx,o::rwx') })
+      expect(await asked(1001, mine)).toBe(Errno.EPERM)
+    })
+
     it('follow a change of mode', async () => {
       await volume.write('/f', 'x', 0o600)
       good(await volume.setxattr('/f', { [ACL_ACCESS_KEY]: acl(1001, 6) }))

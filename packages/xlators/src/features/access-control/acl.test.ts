@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { aclOfMode, parseAclText, printAclText } from './acl-text.ts'
 import { AclTag, allows, parseAcl, printAcl } from './acl.ts'
 
 const NOBODY_ID = 0xffffffff
@@ -61,4 +62,25 @@ describe('acl', () => {
   ])('takes no garbage: %j', value => {
     expect(parseAcl(value)).toBeUndefined()
   })
+})
+
+describe('acl as text', () => {
+  it('is short and numeric', () => {
+    expect(printAclText(acl)).toBe('u::rwx,u:1001:rw-,g::r--,g:2001:rwx,m::r-x,o::---')
+    expect(printAclText(aclOfMode(0o100754))).toBe('u::rwx,g::r-x,o::r--')
+  })
+
+  it('is read back, long words and any order, too', () => {
+    expect(parseAclText(printAclText(acl))).toEqual(acl)
+    expect(
+      parseAclText('other::---\nmask::r-x\ngroup:2001:rwx,user:1001:rw-,g::r--,user::rwx\n'),
+    ).toEqual(acl)
+  })
+
+  it.each(['', 'u::rwz', 'u:name:rwx', 'm:5:rwx', 'x::rwx', 'u::rw', 'u:rwx'])(
+    'is not read from %j',
+    text => {
+      expect(parseAclText(text)).toBeUndefined()
+    },
+  )
 })

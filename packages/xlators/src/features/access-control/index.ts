@@ -35,7 +35,15 @@ import {
   type Guarded,
   isInGroup,
   parseAcl,
+  printAcl,
 } from './acl.ts'
+import {
+  ACL_ACCESS_TEXT_KEY,
+  ACL_DEFAULT_TEXT_KEY,
+  aclOfMode,
+  parseAclText,
+  printAclText,
+} from './acl-text.ts'
 
 const READ = 4
 const WRITE = 2
@@ -179,19 +187,23 @@ class AccessControl implements Xlator {
   }
 
   async setxattr(ctx: Ctx, args: FopArgs['setxattr']): Promise<Reply<'setxattr'>> {
-    for (const key of args.dict.keys()) {
+    const dict = binaryAcls(args.dict)
+    if (dict === undefined) return failure(Errno.EINVAL)
+    for (const key of dict.keys()) {
       const refused = await this.#mayWriteXattr(ctx, args.loc.inode, key)
       if (refused !== undefined) return refused
     }
-    return this.#forget(args.loc.inode, this.#child.setxattr(ctx, args))
+    return this.#forget(args.loc.inode, this.#child.setxattr(ctx, { ...args, dict }))
   }
 
   async fsetxattr(ctx: Ctx, args: FopArgs['fsetxattr']): Promise<Reply<'fsetxattr'>> {
-    for (const key of args.dict.keys()) {
+    const dict = binaryAcls(args.dict)
+    if (dict === undefined) return failure(Errno.EINVAL)
+    for (const key of dict.keys()) {
       const refused = await this.#mayWriteXattr(ctx, args.fd.inode, key)
       if (refused !== undefined) return refused
     }
-    return this.#forget(args.fd.inode, this.#child.fsetxattr(ctx, args))
+    return this.#forget(args.fd.inode, this.#child.fsetxattr(ctx, { ...args, dict }))
   }
 
   async removexattr(ctx: Ctx, args: FopArgs['removexattr']): Promise<Reply<'removexattr'>> {
@@ -205,11 +217,25 @@ class AccessControl implements Xlator {
   }
 
   async getxattr(ctx: Ctx, args: FopArgs['getxattr']): Promise<Reply<'getxattr'>> {
+    const key = TEXT_KEYS.get(args.name)
+    if (key !== undefined) return this.#readAclText(args, key)
     if (!isTrusted(ctx) && args.name.startsWith('user.')) {
       const refused = await this.#check(ctx, args.loc.inode, READ)
       if (refused !== undefined) return refused
     }
     return this.#child.getxattr(ctx, args)
+  }
+
+  /** An object's list as text; without a list of its own, what its mode stands for. */
+  async #readAclText(args: FopArgs['getxattr'], key: string): Promise<Reply<'getxattr'>> {
+    const xdata = new Dict().setInt(key, 0)
+    const reply = await this.#child.stat(ROOT_CTX, { loc: args.loc, xdata })
+    if (!reply.ok) return reply
+    if (key === ACL_DEFAULT_KEY && !reply.stat.isDirectory) return failure(Errno.EACCES)
+    const value = reply.xdata?.getBytes(key)
+    const stored = value === undefined ? undefined : parseAcl(value)
+    const acl = stored ?? (key === ACL_ACCESS_KEY ? aclOfMode(reply.stat.mode) : [])
+    return { ok: true, dict: new Dict().setString(args.name, printAclText(acl)) }
   }
 
   /** The mode of something new: the umask counts unless the directory hands down an ACL. */
@@ -325,6 +351,26 @@ class AccessControl implements Xlator {
     this.#known.set(inode, undefined)
     return reply
   }
+}
+
+/** The xattr that each text stands for. */
+const TEXT_KEYS: ReadonlyMap<string, string> = new Map([
+  [ACL_ACCESS_TEXT_KEY, ACL_ACCESS_KEY],
+  [ACL_DEFAULT_TEXT_KEY, ACL_DEFAULT_KEY],
+])
+
+/** The same attributes with texts in the form in which they are stored; undefined for a bad text. */
+function binaryAcls(dict: Dict): Dict | undefined {
+  let binary = dict
+  for (const [text, key] of TEXT_KEYS) {
+    if (!dict.has(text)) continue
+    const acl = parseAclText(dict.getString(text) ?? '')
+    if (acl === undefined) return undefined
+    if (binary === dict) binary = dict.clone()
+    binary.delete(text)
+    binary.setBytes(key, printAcl(acl))
+  }
+  return binary
 }
 
 function isTrusted(ctx: Ctx): boolean {
