@@ -30,6 +30,12 @@ const STOP_MS = 10_000
 /** The xattr by which locks move from one connection to the next. */
 const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 
+/**
+ * The option is meant for requests of 128 KiB, the kernel's largest with GlusterFS. Ours are of 1 MiB:
+ * the window holds as many of them, or the brick would wait between two.
+ */
+const REQUEST_SCALE = 8
+
 class WriteBehind implements Xlator {
   readonly #self: Self
   readonly #child: Subvolume
@@ -50,7 +56,7 @@ class WriteBehind implements Xlator {
 
   reconfigure(): void {
     const { options } = this.#self
-    this.#policy.window = options['cache-size']
+    this.#policy.window = options['cache-size'] * REQUEST_SCALE
     this.#policy.aggregate = Math.max(options['aggregate-size'], AGGREGATE_BYTES_MIN)
     this.#policy.trickling = options['trickling-writes']
     this.#policy.ordered = options['strict-write-ordering']
