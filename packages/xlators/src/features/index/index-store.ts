@@ -36,8 +36,10 @@ export class IndexStore {
     // Without root a directory that cannot be searched is of no use.
     const mode = sys.geteuid() === 0 ? 0o600 : 0o700
     sys.mkdirat(sys.AT_FDCWD, base, mode)
+    // One uuid for this start of the brick, in all three.
+    const start = random.uuid()
     const directory = (kind: string): LinkDirectory =>
-      new LinkDirectory({ path: `${base}/${kind}`, kind, random, mode })
+      new LinkDirectory({ path: `${base}/${kind}`, kind, start, random, mode })
     this.pending = directory('xattrop')
     this.dirty = directory('dirty')
     this.entryChanges = directory('entry-changes')

@@ -132,6 +132,22 @@ describe('features/index', () => {
     expect(entries('dirty')).toEqual([])
   })
 
+  it('names its base files alike in all directories, as recorded bricks do', async () => {
+    await volume.write('/f', 'data')
+    const xdata = new Dict().setString('glusterfs.xattrop-entry-create', 'x')
+    await count('/', { [PENDING]: counters(1), [DIRTY]: counters(1) }, xdata)
+    const bases = ['xattrop', 'dirty', 'entry-changes'].map(kind =>
+      readdirSync(indices(kind))
+        .find(name => name.startsWith(`${kind}-`))
+        ?.slice(kind.length),
+    )
+    expect(bases[0]).toMatch(/^-[0-9a-f-]{36}$/)
+    expect(new Set(bases).size).toBe(1)
+    const root = '00000000-0000-0000-0000-000000000001'
+    expect(readdirSync(`${indices('entry-changes')}/${root}`)).toEqual(['x'])
+    expect(statSync(`${indices('entry-changes')}/entry-changes${bases[0]}`).nlink).toBe(2)
+  })
+
   it('keeps the entry while one of several counters is left, and forgets by a read of zeros', async () => {
     const { gfid } = await volume.write('/f', 'data')
     const other = 'trusted.afr.gv0-client-2'

@@ -3,7 +3,7 @@
  * thousands of entries take a directory's space and no inodes. Format: reference/brick-ondisk.md §8.
  */
 
-import { type Dirent, Errno, gfidText, type Random } from '@ashlar/core'
+import { type Dirent, Errno, type Gfid, gfidText, type Random } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 
 /** `indices/xattrop`, `indices/dirty`, or the directories of `indices/entry-changes`. */
@@ -15,13 +15,21 @@ export class LinkDirectory {
   /** Base file in use: a new one each time the brick starts. */
   #base: string
 
-  /** `kind` names the base files: `xattrop-<uuid>`. Makes the directory when it is missing. */
-  constructor(options: { path: string; kind: string; random: Random; mode: number }) {
+  /**
+   * `kind` and `start` name the base file: `xattrop-<uuid>`. Makes the directory when it is missing.
+   */
+  constructor(options: {
+    path: string
+    kind: string
+    start: Gfid
+    random: Random
+    mode: number
+  }) {
     this.path = options.path
     this.#prefix = `${options.kind}-`
     this.#random = options.random
     this.#mode = options.mode
-    this.#base = this.#freshBase()
+    this.#base = this.#baseName(options.start)
     sys.mkdirat(sys.AT_FDCWD, this.path, this.#mode)
   }
 
@@ -35,7 +43,7 @@ export class LinkDirectory {
     const target = this.#entry(name, folder)
     let result = this.#link(target)
     if (result === -Errno.EMLINK) {
-      this.#base = this.#freshBase()
+      this.#base = this.#baseName(this.#random.uuid())
       result = -Errno.ENOENT
     }
     // The base file is made when the first entry needs it; the folder may be missing just as well.
@@ -100,7 +108,7 @@ export class LinkDirectory {
     return `${this.path}/${this.#base}`
   }
 
-  #freshBase(): string {
-    return `${this.#prefix}${gfidText(this.#random.uuid())}`
+  #baseName(uuid: Gfid): string {
+    return `${this.#prefix}${gfidText(uuid)}`
   }
 }
