@@ -8,6 +8,7 @@ import './buffer.ts'
 
 export * from './assert.ts'
 export * from './context.ts'
+export * from './device.ts'
 export * from './dict.ts'
 export * from './directory-offset.ts'
 export * from './env.ts'

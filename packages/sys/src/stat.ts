@@ -5,8 +5,11 @@
  * through typed arrays over one scratch buffer: no allocation per call.
  */
 
+import { majorOf, makedev, minorOf } from '@ashlar/core'
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts'
 import { native, outcome, text } from './ffi.ts'
+
+export { majorOf, makedev, minorOf }
 
 /** What is known of a file. Sizes in bytes, `blocks` in 512 bytes, times in seconds and nanoseconds. */
 export class Stat {
@@ -76,26 +79,6 @@ function long(word: number): number {
 
 function seconds(word: number): number {
   return (signed[word + HIGH] as number) * TWO_32 + (words[word + LOW] as number)
-}
-
-/** makedev(3) of glibc: majors and minors beyond 12 and 8 bits go to the upper half. */
-export function makedev(major: number, minor: number): number {
-  return (
-    (minor & 0xff) +
-    (major & 0xfff) * 0x100 +
-    (minor >>> 8) * 0x100000 +
-    Math.floor(major / 0x1000) * 2 ** 44
-  )
-}
-
-/** The major number in what `makedev` made. */
-export function majorOf(dev: number): number {
-  return (Math.floor(dev / 0x100) & 0xfff) + Math.floor(dev / 2 ** 44) * 0x1000
-}
-
-/** The minor number in what `makedev` made. */
-export function minorOf(dev: number): number {
-  return (dev & 0xff) + (Math.floor(dev / 0x100000) & 0xffffff) * 0x100
 }
 
 // Word numbers are the byte offsets of `struct statx` divided by four.

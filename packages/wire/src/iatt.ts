@@ -3,11 +3,28 @@
  * older `gf_iatt` (100 bytes) that callbacks carry. Written by hand: every reply has up to five.
  */
 
-import { EMPTY_IATT, Iatt } from '@ashlar/core'
+import { EMPTY_IATT, Iatt, majorOf, makedev, minorOf } from '@ashlar/core'
 import type { Codec } from './codec.ts'
+import type { Reader } from './reader.ts'
+import type { Writer } from './writer.ts'
 
 export const IATTX_BYTES = 148
 export const IATT_OLD_BYTES = 100
+
+/** `ia_rdev` has the major number in its upper half and the minor in its lower (iatt.h ia_makedev). */
+function writeDevice(w: Writer, dev: number): void {
+  if (dev === 0) {
+    w.u64(0)
+    return
+  }
+  w.u32(majorOf(dev))
+  w.u32(minorOf(dev))
+}
+
+function readDevice(r: Reader): number {
+  const major = r.u32()
+  return makedev(major, r.u32())
+}
 
 export const iattx: Codec<Iatt> = {
   encode(w, v) {
@@ -15,7 +32,7 @@ export const iattx: Codec<Iatt> = {
     w.u64(v.flags)
     w.inodeNumber(v.gfid, v.ino)
     w.u64(v.dev)
-    w.u64(v.rdev)
+    writeDevice(w, v.rdev)
     w.u64(v.size)
     w.u64(v.blocks)
     w.u64(v.attributes)
@@ -40,7 +57,7 @@ export const iattx: Codec<Iatt> = {
     v.flags = r.u64()
     v.ino = r.inodeNumber(8)
     v.dev = r.u64()
-    v.rdev = r.u64()
+    v.rdev = readDevice(r)
     v.size = r.u64()
     v.blocks = r.u64()
     v.attributes = r.u64()
@@ -73,7 +90,7 @@ export const iattOld: Codec<Iatt> = {
     w.u32(v.nlink)
     w.u32(v.uid)
     w.u32(v.gid)
-    w.u64(v.rdev)
+    writeDevice(w, v.rdev)
     w.u64(v.size)
     w.u32(v.blksize)
     w.u64(v.blocks)
@@ -93,7 +110,7 @@ export const iattOld: Codec<Iatt> = {
     v.nlink = r.u32()
     v.uid = r.u32()
     v.gid = r.u32()
-    v.rdev = r.u64()
+    v.rdev = readDevice(r)
     v.size = r.u64()
     v.blksize = r.u32()
     v.blocks = r.u64()
