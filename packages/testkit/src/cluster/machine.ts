@@ -46,8 +46,8 @@ rm -rf ${root}/var/lib/glusterd
   echo "127.0.0.1 localhost"
   echo "127.0.1.1 $(hostname) ${MACHINE_HOSTS.join(' ')}"
 } > ${root}/etc/hosts
-echo ready
-exec chroot ${root} sleep infinity
+# Its first process takes in the orphans, as an init does.
+exec chroot ${root} bash -c 'echo ready; while :; do sleep 3600; done'
 `
 }
 
@@ -78,11 +78,7 @@ export class Machine implements AsyncDisposable {
       const first = await until('the machine starts', START_MS_MAX, () => {
         if (child.exitCode !== null) throw new Error(`no machine: ${err}`)
         if (!out.includes('ready')) return undefined
-        const inner = Number(
-          readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim(),
-        )
-        // Only then is it in its own root.
-        return readFileSync(`/proc/${inner}/comm`, 'utf8') === 'sleep\n' ? inner : undefined
+        return Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
       })
       return new Machine(child, root, first)
     } catch (error) {
@@ -114,7 +110,7 @@ export class Machine implements AsyncDisposable {
 
   #entering(program: string, words: readonly string[]): string[] {
     const target = String(this.#first)
-    return ['-t', target, '--mount', '--net', '--pid', '--root', '--wd=/', '--', program, ...words]
+    return ['-t', target, '--mount', '--net', '--pid', '--root', '--wd', '--', program, ...words]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
