@@ -3,7 +3,16 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { Dict, Errno, gfidText, OpenFlag, parseGfid, ROOT_GFID, SetAttr } from '@ashlar/core'
+import {
+  Dict,
+  entryLoc,
+  Errno,
+  gfidText,
+  OpenFlag,
+  parseGfid,
+  ROOT_GFID,
+  SetAttr,
+} from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import {
   type BreakableLink,
@@ -249,6 +258,40 @@ describe('files', () => {
     expect(holders(moved.to)).toEqual([])
     await volume.write(moved.to, 'again')
     expect(await volume.read(moved.to)).toBe('again')
+  })
+
+  it('keep their names when another client, unaware of them, links or creates', async () => {
+    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+    const moved = recorded.renames.find(({ after }) => after.length === 2)
+    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+    await volume.write(moved.from, 'mine')
+    good(await volume.rename(moved.from, moved.to))
+    await volume.write('/ren/other', 'other')
+    const at = holders('/ren/other')[0]
+    for (let i = 0; i < 12; i++) await volume.write(`/ren/taken${i}`, `${i}`)
+
+    // Each of them is taken, whether the data of the new link would lie there or elsewhere.
+    const old = await volume.loc('/ren/other')
+    const parent = await volume.inode('/ren')
+    let elsewhere = 0
+    for (let i = 0; i < 12; i++) {
+      const newloc = entryLoc(parent, `taken${i}`, old.inode)
+      const linked = await volume.top.link(volume.ctx, { oldloc: old, newloc })
+      expect(errnoOf(linked)).toBe(Errno.EEXIST)
+      expect(holders(`/ren/taken${i}`)).toHaveLength(1)
+      if (holders(`/ren/taken${i}`)[0] !== at) elsewhere += 1
+    }
+    expect(elsewhere).toBeGreaterThan(0)
+
+    // A create that finds a linkto file opens what it stands for.
+    await restart()
+    const { reply, fd } = await volume.create(moved.to)
+    expect(good(reply).stat.size).toBe(4)
+    good(await volume.writeFd(fd, 'MINE'))
+    fd.unref()
+    expect(holders(moved.to).toSorted()).toEqual(moved.after.toSorted())
+    await restart()
+    expect(await volume.read(moved.to)).toBe('MINE')
   })
 
   it('are renamed though their linkto file is lost', async () => {

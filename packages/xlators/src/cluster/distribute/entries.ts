@@ -13,14 +13,16 @@ import {
   type Failure,
   type FopArgs,
   type Loc,
+  OpenFlag,
   type ParentReply,
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
 import { onHashed, withParentCheck } from './directories.ts'
-import { makeLinkto, removeLinkto } from './linkto.ts'
+import { hasLinktoMode, makeLinkto, removeLinkto } from './linkto.ts'
 import { isFailure, locate } from './locate.ts'
-import { asDirectory, type Distribution } from './volume.ts'
+import { lookup } from './lookup.ts'
+import { asDirectory, type Distribution, internalCtx } from './volume.ts'
 
 /** Makes a file where it belongs, or elsewhere with a linkto file when that place is full. */
 async function place(
@@ -72,12 +74,39 @@ function remembered(
   return reply
 }
 
-export function create(
+export async function create(
   volume: Distribution,
   ctx: Ctx,
   args: FopArgs['create'],
 ): Promise<Reply<'create'>> {
-  return place(volume, ctx, args, (child, xdata) => child.create(ctx, { ...args, xdata }))
+  const reply = await place(volume, ctx, args, (child, xdata) =>
+    child.create(ctx, { ...args, xdata }),
+  )
+  if (!reply.ok || volume.single || !hasLinktoMode(reply.stat)) return reply
+  return openBehindLinkto(volume, ctx, args, reply)
+}
+
+/**
+ * A create without O_EXCL may have opened a linkto file: somebody has made the name since this client
+ * looked it up. What is to be opened is the file behind it.
+ */
+async function openBehindLinkto(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['create'],
+  reply: EntryReply,
+): Promise<Reply<'create'>> {
+  const opened = volume.states.get(args.loc.inode)?.cached
+  volume.states.set(args.loc.inode, undefined)
+  const found = await lookup(volume, internalCtx(ctx), { loc: args.loc })
+  if (!found.ok) return found
+  const cached = volume.states.get(args.loc.inode)?.cached
+  if (cached === undefined) return failure(Errno.EISDIR)
+  if (cached === opened) return reply
+  const loc = { ...args.loc, gfid: found.stat.gfid }
+  const flags = args.flags & ~(OpenFlag.CREAT | OpenFlag.EXCL)
+  const there = await cached.open(ctx, { loc, fd: args.fd, flags })
+  return there.ok ? { ...reply, stat: found.stat } : there
 }
 
 export function mknod(

@@ -17,6 +17,8 @@ import {
 import { type Distribution, internalCtx } from './volume.ts'
 
 const LINKTO_MODE = 0o1000
+/** Room for a subvolume's name in the answer to a lookup. */
+export const LINKTO_BYTES_MAX = 256
 const PERMISSION_BITS = 0o7777
 
 /** True for the attributes of a linkto file, when `xdata` carries its xattr. */
@@ -47,7 +49,7 @@ export interface LinktoRequest {
   readonly owner?: { uid: number; gid: number }
 }
 
-/** Makes a linkto file. One that is there already is as good. */
+/** Makes a linkto file. One of the same file that is there already is as good. */
 export async function makeLinkto(
   volume: Distribution,
   ctx: Ctx,
@@ -69,8 +71,14 @@ export async function makeLinkto(
       xdata,
     },
   )
-  if (reply.ok || reply.errno === Errno.EEXIST) return undefined
-  return reply
+  if (reply.ok) return undefined
+  if (reply.errno !== Errno.EEXIST) return reply
+  // Anything else of that name is somebody's file: the name is taken.
+  const asked = new Dict().setUint(volume.linktoKey, LINKTO_BYTES_MAX)
+  const there = await request.on.lookup(root, { loc: request.loc, xdata: asked })
+  if (!there.ok) return there
+  const same = there.stat.gfid === request.gfid && isLinkto(volume, there.stat, there.xdata)
+  return same ? undefined : reply
 }
 
 /** Removes a name only if it is a linkto file that nobody has open. */

@@ -18,12 +18,11 @@ import {
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
-import { hasLinktoMode } from './linkto.ts'
+import { hasLinktoMode, LINKTO_BYTES_MAX } from './linkto.ts'
 import type { AskPiece } from './listing-ahead.ts'
 import { asDirectory, type Distribution } from './volume.ts'
 
 const DT_DIR = 4
-const LINKTO_BYTES_MAX = 256
 
 /** The subvolume an offset belongs to: offsets carry the position of their leaf. */
 function childOf(volume: Distribution, offset: bigint): Subvolume | undefined {

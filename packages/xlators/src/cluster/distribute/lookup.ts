@@ -31,7 +31,13 @@ import {
 } from '@ashlar/core'
 import { healDirectory } from './heal.ts'
 import { absentRange, Layout, LAYOUT_BYTES, NO_LAYOUT, parseRange, type Range } from './layout.ts'
-import { isLinkto, linktoTarget, makeLinkto, removeStaleLinkto } from './linkto.ts'
+import {
+  isLinkto,
+  LINKTO_BYTES_MAX,
+  linktoTarget,
+  makeLinkto,
+  removeStaleLinkto,
+} from './linkto.ts'
 import { acquire, namespaceLocks } from './locks.ts'
 import {
   asDirectory,
@@ -42,7 +48,6 @@ import {
   worstFailure,
 } from './volume.ts'
 
-const LINKTO_BYTES_MAX = 256
 const MDS_BYTES = 4
 
 /** A subvolume's answer to a lookup. */
