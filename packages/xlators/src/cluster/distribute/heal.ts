@@ -5,6 +5,7 @@
  */
 
 import { type Ctx, Dict, Errno, type Iatt, type Loc, SetAttr, type Subvolume } from '@ashlar/core'
+import { type DirectoryView, lookupXdata, viewDirectory } from './directory-view.ts'
 import {
   COMMIT_HASH_INVALID,
   Layout,
@@ -14,7 +15,6 @@ import {
   type Range,
 } from './layout.ts'
 import { acquire, layoutWriteLocks, namespaceLocks } from './locks.ts'
-import { type DirectoryView, lookupXdata, viewDirectory } from './lookup.ts'
 import { type Distribution, internalCtx, namelessLoc } from './volume.ts'
 
 const PERMISSION_BITS = 0o7777

@@ -14,13 +14,11 @@
 
 import {
   type Ctx,
-  Dict,
   EMPTY_IATT,
   Errno,
   failure,
   type Failure,
   type FopArgs,
-  type Gfid,
   type Iatt,
   inodeLoc,
   type Inode,
@@ -29,15 +27,9 @@ import {
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
+import { type Answer, lookupXdata, MDS_BYTES, viewDirectory } from './directory-view.ts'
 import { healDirectory } from './heal.ts'
-import { absentRange, Layout, LAYOUT_BYTES, NO_LAYOUT, parseRange, type Range } from './layout.ts'
-import {
-  isLinkto,
-  LINKTO_BYTES_MAX,
-  linktoTarget,
-  makeLinkto,
-  removeStaleLinkto,
-} from './linkto.ts'
+import { isLinkto, linktoTarget, makeLinkto, removeStaleLinkto } from './linkto.ts'
 import { acquire, namespaceLocks } from './locks.ts'
 import {
   asDirectory,
@@ -47,14 +39,6 @@ import {
   namelessLoc,
   worstFailure,
 } from './volume.ts'
-
-const MDS_BYTES = 4
-
-/** A subvolume's answer to a lookup. */
-export interface Answer {
-  readonly child: Subvolume
-  readonly reply: Reply<'lookup'>
-}
 
 type LookupArgs = FopArgs['lookup']
 
@@ -70,17 +54,6 @@ export async function lookup(
   if (state?.layout !== undefined) return lookupDirectory(volume, ctx, request, [])
   if (args.loc.name === '') return lookupEverywhere(volume, ctx, request, [])
   return lookupFresh(volume, ctx, request)
-}
-
-/** The keys distribute asks of every lookup, added to those the caller asks. */
-export function lookupXdata(volume: Distribution, xdata: Dict | undefined): Dict {
-  const dict = xdata?.clone() ?? new Dict()
-  dict.setUint(volume.linktoKey, LINKTO_BYTES_MAX)
-  if (volume.single) return dict
-  return dict
-    .setUint(volume.layoutKey, LAYOUT_BYTES)
-    .setUint(volume.mdsKey, MDS_BYTES)
-    .setUint('glusterfs.open-fd-count', MDS_BYTES)
 }
 
 async function lookupSingle(
@@ -310,15 +283,6 @@ async function lookupDirectory(
   return mergeDirectory(volume, ctx, args, await askOthers(volume, ctx, args, known))
 }
 
-/** A directory as all subvolumes together see it. */
-export interface DirectoryView {
-  readonly gfid: Gfid
-  readonly layout: Layout
-  /** Attributes by child; undefined where the directory is not. */
-  readonly stats: readonly (Iatt | undefined)[]
-  readonly mds: Subvolume | undefined
-}
-
 async function mergeDirectory(
   volume: Distribution,
   ctx: Ctx,
@@ -361,28 +325,6 @@ async function mergeDirectory(
 function answerOf(answers: readonly Answer[], child: Subvolume): LookupReply | undefined {
   const reply = answers.find(answer => answer.child === child)?.reply
   return reply?.ok === true ? reply : undefined
-}
-
-export function viewDirectory(
-  volume: Distribution,
-  answers: readonly Answer[],
-  gfid: Gfid,
-): DirectoryView {
-  const ranges: Range[] = volume.children.map(child => absentRange(child.index, Errno.ENOTCONN))
-  const stats: (Iatt | undefined)[] = volume.children.map(() => undefined)
-  let mds: Subvolume | undefined
-  for (const { child, reply } of answers) {
-    if (!reply.ok) {
-      ranges[child.index] = absentRange(child.index, reply.errno)
-      continue
-    }
-    const value = reply.xdata?.getBytes(volume.layoutKey)
-    const range = value === undefined ? undefined : parseRange(child.index, value)
-    ranges[child.index] = range ?? absentRange(child.index, NO_LAYOUT)
-    stats[child.index] = reply.stat
-    if (mds === undefined && reply.xdata?.has(volume.mdsKey) === true) mds = child
-  }
-  return { gfid, layout: new Layout(ranges), stats, mds }
 }
 
 function learnCommitHash(volume: Distribution, replies: readonly LookupReply[]): void {

@@ -28,7 +28,8 @@ import { parentLoc } from './directories.ts'
 import { isLinkto, makeLinkto, removeLinkto } from './linkto.ts'
 import { isFailure, locate } from './locate.ts'
 import { acquire, migrateLock, namespaceLocks, namespaceOrder } from './locks.ts'
-import { lookup, lookupXdata } from './lookup.ts'
+import { lookupXdata } from './directory-view.ts'
+import { lookup } from './lookup.ts'
 import {
   asDirectory,
   type Distribution,
