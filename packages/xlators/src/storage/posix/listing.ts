@@ -4,13 +4,16 @@ import {
   type Ctx,
   type Dirent,
   type DirentPlus,
+  direntType,
   EMPTY_IATT,
   Errno,
+  type Failure,
   failure,
   type FopArgs,
   gfidInode,
   type Iatt,
   NULL_GFID,
+  type ReaddirpReply,
   type Reply,
   ROOT_GFID,
   S_IFDIR,
@@ -66,12 +69,25 @@ export class Listing {
    * that follow are brought into memory side by side, off the loop.
    */
   async readdirp(_ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
+    for (let { offset } = args; ; ) {
+      const reply = await this.#describeFrom(args, offset)
+      // No entries mean the end of the directory: where all were left out, it goes on.
+      if (!reply.ok || reply.eof || reply.entries.length > 0) return reply
+      offset = reply.next
+    }
+  }
+
+  async #describeFrom(
+    asked: FopArgs['readdirp'],
+    offset: bigint,
+  ): Promise<(ReaddirpReply & { next: bigint }) | Failure> {
+    const args = { ...asked, offset }
     const listed = this.#list(args, ENTRY_PLUS_BYTES)
     if ('errno' in listed) return listed
     const open = this.#brick.fds.get(args.fd)
     if (open === undefined) {
       const plain = listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT }))
-      return { ok: true, entries: plain, eof: listed.eof }
+      return { ok: true, entries: plain, eof: listed.eof, next: offset }
     }
     const { clock } = this.#brick.self.env
     const filter = args.xdata?.has('readdir-filter-directories') === true
@@ -88,7 +104,8 @@ export class Listing {
       if (!this.#cold && clock.monotonic() - start > SLOW_ENTRY_MS) this.#cold = true
       if (plus !== undefined && !(filter && plus.type === DT_DIR)) entries.push(plus)
     }
-    return { ok: true, entries, eof: listed.eof }
+    const next = listed.entries.at(-1)?.offset ?? offset
+    return { ok: true, entries, eof: listed.eof, next }
   }
 
   async #warm(open: FdState, entries: readonly Dirent[]): Promise<void> {
@@ -169,7 +186,8 @@ export class Listing {
       name: entry.name,
       ino: gfidInode(gfid),
       offset: entry.offset,
-      type: entry.type,
+      // Not every file system has the type in its directories.
+      type: entry.type === 0 ? direntType(stat.mode) : entry.type,
       stat,
       dict,
     }
