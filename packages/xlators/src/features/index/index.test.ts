@@ -273,6 +273,21 @@ describe('features/index', () => {
       expect(errnoOf(stale)).toBe(Errno.ESTALE)
     })
 
+    it('is read and changed by no ordinary user', async () => {
+      const { gfid } = await volume.write('/f', 'data')
+      await count('/f', { [PENDING]: counters(1) })
+      const view = await viewOf('glusterfs.xattrop_index_gfid')
+      const user = { ...volume.ctx, uid: 1000, gid: 1000 }
+      const loc = below(view, gfidText(gfid))
+      const { top } = volume
+      expect(errnoOf(await top.unlink(user, { loc, xflags: 0 }))).toBe(Errno.EACCES)
+      const fd = volume.graph.openFd(at(view).inode, { flags: OpenFlag.DIRECTORY, pid: 1 })
+      expect(errnoOf(await top.opendir(user, { loc: at(view), fd }))).toBe(Errno.EACCES)
+      const asked = { loc: at(volume.graph.inodes.root.gfid), name: 'glusterfs.xattrop_index_gfid' }
+      expect(errnoOf(await top.getxattr(user, asked))).not.toBe(0)
+      expect(entries('xattrop')).toEqual([gfidText(gfid)])
+    })
+
     it('lets nobody out of its directories', async () => {
       const view = await viewOf('glusterfs.xattrop_index_gfid')
       for (const name of ['..', '../dirty', '.', '', 'a/b', '../../../f']) {

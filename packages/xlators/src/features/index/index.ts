@@ -11,6 +11,7 @@ import {
   defineOptions,
   defineXlator,
   Dict,
+  Errno,
   failure,
   type Fd,
   type FopArgs,
@@ -127,7 +128,8 @@ class Index implements Xlator {
 
   getxattr(ctx: Ctx, args: FopArgs['getxattr']): Promise<Reply<'getxattr'>> {
     const { name } = args
-    if (!name.startsWith('glusterfs.xattrop_')) return this.#child.getxattr(ctx, args)
+    if (!name.startsWith('glusterfs.xattrop_') || !isTrusted(ctx))
+      return this.#child.getxattr(ctx, args)
     const dict = new Dict()
     if (Object.hasOwn(VIEW_NAMES, name)) {
       const kind = VIEW_NAMES[name as keyof typeof VIEW_NAMES]
@@ -140,9 +142,8 @@ class Index implements Xlator {
 
   opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
     const view = this.#views.find(args.loc.inode.gfid)
-    return view === undefined
-      ? this.#child.opendir(ctx, args)
-      : Promise.resolve({ ok: true } as const)
+    if (view === undefined) return this.#child.opendir(ctx, args)
+    return Promise.resolve(isTrusted(ctx) ? { ok: true } : failure(Errno.EACCES))
   }
 
   readdir(ctx: Ctx, args: FopArgs['readdir']): Promise<Reply<'readdir'>> {
@@ -152,16 +153,18 @@ class Index implements Xlator {
 
   unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
     const view = this.#views.find(args.loc.pargfid)
-    return view === undefined
-      ? this.#child.unlink(ctx, args)
-      : Promise.resolve(this.#views.unlink(view, args.loc.name))
+    if (view === undefined) return this.#child.unlink(ctx, args)
+    return Promise.resolve(
+      isTrusted(ctx) ? this.#views.unlink(view, args.loc.name) : failure(Errno.EACCES),
+    )
   }
 
   rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
     const view = this.#views.find(args.loc.pargfid)
-    return view === undefined
-      ? this.#child.rmdir(ctx, args)
-      : Promise.resolve(this.#views.rmdir(view, args.loc.name, args.xflags))
+    if (view === undefined) return this.#child.rmdir(ctx, args)
+    return Promise.resolve(
+      isTrusted(ctx) ? this.#views.rmdir(view, args.loc.name, args.xflags) : failure(Errno.EACCES),
+    )
   }
 
   release(fd: Fd): void {
@@ -232,6 +235,11 @@ class Index implements Xlator {
     )
     return { ...reply, xdata }
   }
+}
+
+/** The index is for healers and administrators: its directories on disk are root's, too. */
+function isTrusted(ctx: Ctx): boolean {
+  return ctx.uid === 0 || ctx.pid < 0
 }
 
 function asksLinkCount(xdata: Dict): boolean {
