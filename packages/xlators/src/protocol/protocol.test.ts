@@ -248,13 +248,22 @@ describe('files through both ends', () => {
     const { graph } = await mount(port)
     for (const [name, errno] of [
       ['..', Errno.EINVAL],
-      ['.', Errno.EINVAL],
       ['a/b', Errno.EPERM],
     ] as const) {
       const loc = { ...inodeLoc(graph.inodes.create()), pargfid: graph.inodes.root.gfid, name }
       const reply = await graph.top.lookup(ctx, { loc })
       expect(reply.ok ? 0 : reply.errno).toBe(errno)
     }
+  })
+
+  test('`.` is the directory itself, for lookups and nothing else', async () => {
+    const { port } = await startBrick()
+    const { graph } = await mount(port)
+    const { root } = graph.inodes
+    const loc = { ...inodeLoc(graph.inodes.create()), pargfid: root.gfid, name: '.' }
+    expect(good(await graph.top.lookup(ctx, { loc })).stat.gfid).toBe(root.gfid)
+    const removed = await graph.top.rmdir(ctx, { loc, xflags: 0 })
+    expect(removed.ok ? 0 : removed.errno).toBe(Errno.EINVAL)
   })
 
   test('fds are released on the brick, lowest numbers used again', async () => {
