@@ -9,8 +9,12 @@ import { describe, expect, test } from 'vitest'
 const CHECKOUT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
 const README = readFileSync(join(CHECKOUT, 'README.md'), 'utf8')
 
-/** Commands of README's blocks, in order. */
-const BLOCKS = [...README.matchAll(/^```sh\n([^]*?)^```$/gm)].map(match => match[1] as string)
+/** Commands of a document's blocks, in order. */
+function blocksOf(document: string): string[] {
+  return [...document.matchAll(/^```sh\n([^]*?)^```$/gm)].map(match => match[1] as string)
+}
+
+const BLOCKS = blocksOf(README)
 
 const blocked = machineObstacle()
 if (blocked !== undefined) process.stderr.write(`no machine in this test: ${blocked}\n`)
@@ -42,6 +46,31 @@ gluster --mode=script volume stop gv0
     expect(out).toContain('performance.cache-size: 256MB')
     expect(out).toContain('fuse')
     expect(out).toContain('volume stop: gv0: success')
+  })
+
+  test.skipIf(blocked !== undefined)('installing, and a user of fstab', async () => {
+    const [install] = blocksOf(readFileSync(join(CHECKOUT, 'docs/operating.md'), 'utf8'))
+    expect(install).toMatch(/^npm ci\nnpm run build\n/)
+    const out = await inMachine(`
+${(install as string).replace(/^npm ci\nnpm run build\n/, '')}
+export PATH="/usr/local/sbin:$PATH"
+cd /
+gluster --version | head -1
+glusterd
+gluster volume create gv0 server1:/data/gv0
+gluster volume start gv0
+echo "server1:/gv0 /mnt glusterfs defaults,_netdev,log-level=WARNING 0 0" >> /etc/fstab
+mount /mnt
+mkdir /mnt/part
+echo inside > /mnt/part/file
+umount /mnt
+mount -t glusterfs -o ro,backup-volfile-servers=server2 server1:/gv0/part /mnt
+cat /mnt/file
+touch /mnt/new 2>&1 | grep -o 'Read-only file system'
+umount /mnt
+`)
+    expect(out).toMatch(/^glusterfs 10\.3/)
+    expect(out).toMatch(/inside\nRead-only file system\n$/)
   })
 
   test.skipIf(blocked !== undefined)("GlusterFS's own first steps, as typed", async () => {

@@ -33,7 +33,7 @@ for entry in /*; do
 done
 mkdir -p ${root}/data ${root}/.copies
 mount -t tmpfs -o mode=755 tmpfs ${root}/data
-for folder in /usr/sbin /var/lib /var/log /etc /mnt; do
+for folder in /usr/sbin /usr/local/sbin /var/lib /var/log /etc /mnt; do
   copy=${root}/.copies$folder
   mkdir -p $copy/upper $copy/work
   mount -t overlay overlay -o lowerdir=$folder,upperdir=$copy/upper,workdir=$copy/work ${root}$folder
