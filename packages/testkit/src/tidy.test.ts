@@ -222,6 +222,29 @@ describe('tidy', () => {
     expect(findings).toEqual([])
   })
 
+  it('has no file that imports itself by way of others', () => {
+    const values = /(?:^|\n)(?:import|export)\s+(?!type\s)(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'/g
+    const edges = new Map(
+      shipped.map(source => [
+        source.path,
+        [...source.text.matchAll(values)].map(match =>
+          relative(ROOT, resolve(ROOT, dirname(source.path), match[1] as string)),
+        ),
+      ]),
+    )
+    const done = new Set<string>()
+    const findings: string[] = []
+    const visit = (path: string, trail: readonly string[]): void => {
+      const start = trail.indexOf(path)
+      if (start >= 0) findings.push([...trail.slice(start), path].join(' → '))
+      if (start >= 0 || done.has(path)) return
+      for (const next of edges.get(path) ?? []) visit(next, [...trail, path])
+      done.add(path)
+    }
+    for (const path of edges.keys()) visit(path, [])
+    expect(findings).toEqual([])
+  })
+
   it('waits for conditions, never for time', () => {
     const findings = sources
       .filter(source => source.test)
