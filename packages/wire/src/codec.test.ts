@@ -1,6 +1,6 @@
 /** Whatever can be said comes through: encode, then decode, gives the same. */
 
-import { Dict, type DictValue, type Gfid, gfidInode, Iatt, NULL_GFID } from '@ashlar/core'
+import { Dict, type DictValue, type Gfid, gfidInode, Iatt, makedev, NULL_GFID } from '@ashlar/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -176,6 +176,21 @@ describe('attributes', () => {
       expect(writer.length).toBe(length)
       expect(codec.decode(Reader.of(writer.toBuffer())).gfid).toBe(NULL_GFID)
     }
+  })
+
+  test('a device is its major number in 32 bits, then its minor, as GlusterFS has it', () => {
+    const stat = new Iatt()
+    stat.rdev = makedev(7, 0x12345)
+    const writer = new Writer()
+    iattx.encode(writer, stat)
+    const at = 16 + 8 * 3
+    expect(
+      writer
+        .toBuffer()
+        .subarray(at, at + 8)
+        .toString('hex'),
+    ).toBe('0000000700012345')
+    expect(through(iattx, stat).rdev).toBe(stat.rdev)
   })
 })
 

@@ -1,6 +1,7 @@
 /** What operations leave on a brick, and what they answer, beside the plain making of things. */
 
 import {
+  chmodSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -74,11 +75,19 @@ const handle = (gfid: Gfid): string => {
   return disk(`/.glusterfs/${text.slice(0, 2)}/${text.slice(2, 4)}/${text}`)
 }
 const resting = (gfid: Gfid): string => disk(`/.glusterfs/unlink/${gfidText(gfid)}`)
-const xattr = (path: string, name: string): Buffer | number => sys.lgetxattr(disk(path), key(name))
+/** What is stored, whatever the mode: without root, reading xattrs takes the owner's bits. */
+function read(path: string, name: string): Buffer | number {
+  const { mode } = statSync(path)
+  chmodSync(path, mode | 0o600)
+  const value = sys.lgetxattr(path, name)
+  chmodSync(path, mode & 0o7777)
+  return value
+}
+const xattr = (path: string, name: string): Buffer | number => read(disk(path), key(name))
 const recordedNames = (path: string): string[] =>
   (sys.llistxattr(path) as string[])
     .filter(name => name.includes('trusted.gfid2path.'))
-    .map(name => (sys.lgetxattr(path, name) as Buffer).toString())
+    .map(name => read(path, name).toString())
     .toSorted()
 const at = (gfid: Gfid) => inodeLoc(volume.graph.inodes.obtain(gfid))
 
@@ -337,6 +346,24 @@ describe('making', () => {
     expect(readdirSync(disk('/new'))).toEqual(['here'])
   })
 
+  it('sets all of a directory that a client of GlusterFS heals, though that names a size, too', async () => {
+    if (sys.geteuid() !== 0) return
+    good(await volume.mkdir('/healed'))
+    const all = 0xff_ffff
+    const times = { atime: 5, mtime: 6 }
+    good(
+      await volume.setattr('/healed', all & ~0x180, {
+        mode: 0o750,
+        uid: 3,
+        gid: 4,
+        size: 4096,
+        ...times,
+      }),
+    )
+    const { mode, uid, gid, mtimeMs } = statSync(disk('/healed'))
+    expect([mode & 0o7777, uid, gid, mtimeMs]).toEqual([0o750, 3, 4, 6000])
+  })
+
   it('below a set-gid directory inherits its group, directories the bit as well', async () => {
     if (sys.geteuid() !== 0) return
     good(await volume.mkdir('/d', 0o2775))
@@ -368,6 +395,26 @@ describe('making', () => {
     expect(refused.xdata?.getNumber('glusterfs.preop.check.failed')).toBe(1)
     good(await volume.mkdir('/d/e', 0o755, guarded(1)))
     expect(xattr('/d/e', 'trusted.glusterfs.dht')).toBe(-Errno.ENODATA)
+  })
+
+  it('gives what its owner may neither read nor write all that other files have', async () => {
+    for (const [path, mode] of [
+      ['/none', 0],
+      ['/readable', 0o444],
+      ['/linkto', 0o1000],
+    ] as const) {
+      const { gfid } = await volume.write(path, 'data', mode)
+      expect((statSync(disk(path)).mode & 0o7777).toString(8)).toBe(mode.toString(8))
+      expect(statSync(handle(gfid)).ino).toBe(statSync(disk(path)).ino)
+      await volume.setxattr(path, { 'trusted.x': Buffer.from('x') })
+      await restart()
+      expect((await volume.stat(path)).gfid).toBe(gfid)
+      const value = good(await volume.getxattr(path, 'trusted.x')).dict.getBytes('trusted.x')
+      expect(value?.toString()).toBe('x')
+      good(await volume.rename(path, `${path}-moved`))
+      expect(recordedNames(handle(gfid))).toHaveLength(1)
+      expect((statSync(disk(`${path}-moved`)).mode & 0o7777).toString(8)).toBe(mode.toString(8))
+    }
   })
 
   it('opens what is there unless it must be new', async () => {
