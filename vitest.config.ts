@@ -9,18 +9,33 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // One kind after the other: what is timed is not disturbed by what only computes.
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
-        test: { name: 'e2e', include: ['e2e/**/*.test.ts'], testTimeout: 120_000 },
+        test: {
+          name: 'e2e',
+          include: ['e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         extends: true,
-        test: { name: 'interop', include: ['interop/**/*.test.ts'], testTimeout: 180_000 },
+        test: {
+          name: 'interop',
+          include: ['interop/**/*.test.ts'],
+          testTimeout: 180_000,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },
