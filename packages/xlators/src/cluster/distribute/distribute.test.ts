@@ -1,6 +1,14 @@
 /** A whole distributed volume in one process: three bricks on disk, their locks, and links to cut. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import {
@@ -83,8 +91,12 @@ afterEach(async () => {
   await rm(home, { recursive: true })
 })
 
+/** Whatever the mode: without root, reading xattrs takes the owner's bits. */
 function xattr(path: string, name: string): Buffer | undefined {
+  const { mode } = statSync(path)
+  chmodSync(path, mode | 0o600)
   const value = sys.lgetxattr(path, key(name))
+  chmodSync(path, mode & 0o7777)
   return typeof value === 'number' ? undefined : value
 }
 

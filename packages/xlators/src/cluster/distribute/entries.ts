@@ -82,31 +82,38 @@ export async function create(
   const reply = await place(volume, ctx, args, (child, xdata) =>
     child.create(ctx, { ...args, xdata }),
   )
-  if (!reply.ok || volume.single || !hasLinktoMode(reply.stat)) return reply
-  return openBehindLinkto(volume, ctx, args, reply)
+  if (volume.single || (args.flags & OpenFlag.EXCL) !== 0) return reply
+  const behind = reply.ok ? hasLinktoMode(reply.stat) : reply.errno === Errno.EACCES
+  return behind ? openBehindLinkto(volume, ctx, args, reply) : reply
 }
 
 /**
- * A create without O_EXCL may have opened a linkto file: somebody has made the name since this client
- * looked it up. What is to be opened is the file behind it.
+ * A create without O_EXCL may have met a linkto file: somebody has made the name since this client
+ * looked it up. The brick has opened it, or, as its mode allows nothing, refused to. What is to be
+ * opened is the file behind it.
  */
 async function openBehindLinkto(
   volume: Distribution,
   ctx: Ctx,
   args: FopArgs['create'],
-  reply: EntryReply,
+  reply: EntryReply | Failure,
 ): Promise<Reply<'create'>> {
-  const opened = volume.states.get(args.loc.inode)?.cached
+  const met = reply.ok
+    ? volume.states.get(args.loc.inode)?.cached
+    : volume.hashedChild(args.loc.parent, args.loc.name)
   volume.states.set(args.loc.inode, undefined)
   const found = await lookup(volume, internalCtx(ctx), { loc: args.loc })
-  if (!found.ok) return found
+  if (!found.ok) return reply.ok ? found : reply
   const cached = volume.states.get(args.loc.inode)?.cached
   if (cached === undefined) return failure(Errno.EISDIR)
-  if (cached === opened) return reply
+  if (cached === met) return reply
   const loc = { ...args.loc, gfid: found.stat.gfid }
   const flags = args.flags & ~(OpenFlag.CREAT | OpenFlag.EXCL)
   const there = await cached.open(ctx, { loc, fd: args.fd, flags })
-  return there.ok ? { ...reply, stat: found.stat } : there
+  if (!there.ok) return there
+  const { postparent } = found
+  const parents = reply.ok ? reply : { preparent: postparent, postparent: postparent.clone() }
+  return { ...parents, ok: true, stat: found.stat }
 }
 
 export function mknod(

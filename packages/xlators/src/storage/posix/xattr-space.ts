@@ -4,7 +4,8 @@
  * As root, in `trusted.*` as GlusterFS has them. Without root that name space is closed, and each
  * `trusted.NAME` is stored as `user.trusted.NAME`; nothing else differs. Linux allows no `user.*`
  * on symbolic links and special files: theirs are kept on a file of their own,
- * `.glusterfs/sidecar/<inode number>`.
+ * `.glusterfs/sidecar/<inode number>`. And it asks for the owner's permission bits to read or write
+ * them, which linkto files and many others lack: those bits are lent for the moment of the call.
  */
 
 import { Errno } from '@ashlar/core'
@@ -74,18 +75,20 @@ export class UserSpace implements XattrSpace {
   get(path: string, name: string): Buffer | number {
     const bearer = this.#bearer(path, false)
     if (typeof bearer === 'number') return bearer
-    const value = sys.lgetxattr(bearer, stored(name))
+    const value = lend(bearer, () => sys.lgetxattr(bearer, stored(name)))
     return value === -Errno.ENOENT && bearer !== path ? -Errno.ENODATA : value
   }
 
   set(path: string, name: string, value: Buffer, flags: number): number {
     const bearer = this.#bearer(path, true)
-    return typeof bearer === 'number' ? bearer : sys.lsetxattr(bearer, stored(name), value, flags)
+    if (typeof bearer === 'number') return bearer
+    return lend(bearer, () => sys.lsetxattr(bearer, stored(name), value, flags))
   }
 
   remove(path: string, name: string): number {
     const bearer = this.#bearer(path, false)
-    return typeof bearer === 'number' ? bearer : sys.lremovexattr(bearer, stored(name))
+    if (typeof bearer === 'number') return bearer
+    return lend(bearer, () => sys.lremovexattr(bearer, stored(name)))
   }
 
   list(path: string): string[] | number {
@@ -97,15 +100,42 @@ export class UserSpace implements XattrSpace {
   }
 
   fset(fd: number, name: string, value: Buffer, flags: number): number {
-    return sys.fsetxattr(fd, stored(name), value, flags)
+    return lend(fd, () => sys.fsetxattr(fd, stored(name), value, flags))
   }
 
   fget(fd: number, name: string): Buffer | number {
-    return sys.fgetxattr(fd, stored(name))
+    return lend(fd, () => sys.fgetxattr(fd, stored(name)))
   }
 
   forget(path: string): void {
     const bearer = this.#bearer(path, false)
     if (typeof bearer === 'string' && bearer !== path) sys.unlinkat(sys.AT_FDCWD, bearer)
   }
+}
+
+const OWNER_BITS = 0o600
+const PERMISSION_BITS = 0o7777
+
+/** Runs a call on an object of ours, with its owner's bits set for the moment when it needs them. */
+function lend<R extends Buffer | number>(object: string | number, call: () => R): R | number {
+  const result = call()
+  if (result !== -Errno.EACCES) return result
+  const stat = new sys.Stat()
+  const found =
+    typeof object === 'number' ? sys.fstat(object, stat) : sys.statat(sys.AT_FDCWD, object, stat)
+  if (found < 0) return result
+  const mode = stat.mode & PERMISSION_BITS
+  if (setMode(object, mode | OWNER_BITS) < 0) return result
+  try {
+    return call()
+  } finally {
+    setMode(object, mode)
+  }
+}
+
+/** Of a regular file or directory: nothing here follows a symbolic link. */
+function setMode(object: string | number, mode: number): number {
+  return typeof object === 'number'
+    ? sys.fchmod(object, mode)
+    : sys.fchmodat(sys.AT_FDCWD, object, mode)
 }
