@@ -1,7 +1,7 @@
 import * as nodeFs from 'node:fs/promises'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import {
   type AnyXlatorDefinition,
@@ -395,7 +395,7 @@ describe('a volume', () => {
     await file.delete()
     await directory.delete()
     await expect(volume.stat('/objects')).rejects.toMatchObject({ code: 'ENOENT' })
-    rmSync(local)
+    rmSync(dirname(local), { recursive: true })
   })
 
   test('an open file goes on through a change of graph', async () => {
