@@ -152,6 +152,20 @@ describe('linking', () => {
     expect(table.child(table.root, 'd')).toBeUndefined()
   })
 
+  it('takes back an inode that was forgotten while somebody was looking it up', () => {
+    const { table } = tableOf()
+    const inode = add(table, 1, table.root, 'log')
+    table.unlink(table.root, 'log')
+    table.forget(inode, 1)
+    expect(table.find(gfid(1))).toBeUndefined()
+    table.ref(inode)
+    const linked = table.link(inode, { gfid: gfid(1), type: S_IFREG }, table.root, 'log')
+    expect(linked).toBe(inode)
+    expect(table.child(table.root, 'log')).toBe(inode)
+    expect(inode.list).toBe(table.active)
+    table.unref(inode)
+  })
+
   it('makes no circles and no dots', () => {
     const { table } = tableOf()
     const directory = add(table, 1, table.root, 'd', S_IFDIR)

@@ -253,7 +253,8 @@ export class InodeTable {
     assert(inode.table === this, 'link of an inode of another table')
     let linked = this.#byGfid.get(identity.gfid)
     if (linked === undefined) {
-      assert(!inode.linked, 'an inode changes its gfid')
+      // One that was forgotten while a lookup of it was under way comes back as what it was.
+      assert(!inode.linked || inode.gfid === identity.gfid, 'an inode changes its gfid')
       linked = inode
       linked.gfid = identity.gfid
       this.#byGfid.set(identity.gfid, linked)
