@@ -585,3 +585,38 @@ describe('a name that exists nowhere', () => {
     expect(await asked('/d/nothing')).toEqual([1, 1, 1])
   })
 })
+
+describe('a rename', () => {
+  it('between two names of one file does nothing, wherever the names hash', async () => {
+    good(await volume.mkdir('/d'))
+    for (let i = 0; i < 12; i++) {
+      await volume.write(`/d/a${i}`, `data ${i}`)
+      good(await volume.link(`/d/a${i}`, `/d/b${i}`))
+      good(await volume.rename(`/d/b${i}`, `/d/a${i}`))
+    }
+    await restart()
+    for (let i = 0; i < 12; i++) {
+      expect(await volume.read(`/d/a${i}`)).toBe(`data ${i}`)
+      expect(await volume.read(`/d/b${i}`)).toBe(`data ${i}`)
+      expect((await volume.stat(`/d/a${i}`)).nlink).toBe(2)
+    }
+  })
+
+  it('that goes both ways at once ends', async () => {
+    good(await volume.mkdir('/d'))
+    for (let i = 0; i < 12; i++) {
+      await volume.write(`/d/a${i}`, 'a')
+      await volume.write(`/d/b${i}`, 'b')
+    }
+    await Promise.all(
+      Array.from({ length: 12 }, (_, i) => [
+        volume.rename(`/d/a${i}`, `/d/b${i}`),
+        volume.rename(`/d/b${i}`, `/d/a${i}`),
+      ]).flat(),
+    )
+    for (let i = 0; i < 12; i++) {
+      const left = [await volume.lookup(`/d/a${i}`), await volume.lookup(`/d/b${i}`)]
+      expect(left.filter(reply => reply.ok).length).toBeGreaterThan(0)
+    }
+  })
+})

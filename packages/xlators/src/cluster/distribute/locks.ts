@@ -16,6 +16,7 @@ import {
   EntrylkCommand,
   EntrylkType,
   Errno,
+  failure,
   type Failure,
   type Loc,
   LockCommand,
@@ -82,12 +83,14 @@ const GONE: ReadonlySet<number> = new Set([Errno.ENOENT, Errno.ESTALE, Errno.EIO
 
 /**
  * Takes all locks or none. Requests must come in the order that all clients keep, which is that of
- * the functions above, with the names of an operation sorted by `namespaceOrder`.
+ * the functions above, with the names of an operation sorted by `namespaceOrder`. Without `wait`, one
+ * that somebody has is EAGAIN: for repairs, which may run under the very locks they would wait for.
  */
 export async function acquire(
   volume: Distribution,
   ctx: Ctx,
   requests: readonly LockRequest[],
+  { wait = true }: { wait?: boolean } = {},
 ): Promise<HeldLocks | Failure> {
   const owner = internalCtx(ctx, volume.transactionOwner())
   const replies = await Promise.all(requests.map(request => lock(owner, request, 'try')))
@@ -99,7 +102,7 @@ export async function acquire(
   new HeldLocks(owner, held).release()
   const final = refused.find(reply => reply.errno !== Errno.EAGAIN)
   if (final !== undefined) return final
-  return acquireInOrder(owner, requests)
+  return wait ? acquireInOrder(owner, requests) : failure(Errno.EAGAIN)
 }
 
 async function acquireInOrder(

@@ -252,7 +252,8 @@ async function repairLinkto(
     links.filter(link => link !== valid),
   )
   if (hashed === file.child || valid !== undefined || volume.childUp[hashed.index] !== true) return
-  const locks = await acquire(volume, ctx, namespaceLocks(hashed, inodeLoc(loc.parent), loc.name))
+  const name = namespaceLocks(hashed, inodeLoc(loc.parent), loc.name)
+  const locks = await acquire(volume, ctx, name, { wait: false })
   if (!locks.ok) return
   try {
     const args = { loc, xdata: lookupXdata(volume, undefined) }

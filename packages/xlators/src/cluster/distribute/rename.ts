@@ -19,6 +19,7 @@ import {
   type Failure,
   type FopArgs,
   type Loc,
+  type LookupReply,
   OpenFlag,
   type RenameReply,
   type Reply,
@@ -89,15 +90,22 @@ async function renameFile(
     { on: places.sourceHashed, loc: parentLoc(oldloc), name: oldloc.name },
     { on: places.targetHashed, loc: parentLoc(newloc), name: newloc.name },
   ].sort(namespaceOrder)
+  const files = [
+    { on: places.sourceCached, loc: oldloc, name: '' },
+    ...(places.targetCached === undefined
+      ? []
+      : [{ on: places.targetCached, loc: newloc, name: '' }]),
+  ].sort(namespaceOrder)
   const locks = await acquire(volume, ctx, [
-    migrateLock(places.sourceCached, oldloc),
-    ...(places.targetCached === undefined ? [] : [migrateLock(places.targetCached, newloc, true)]),
+    ...files.map(({ on, loc }) => migrateLock(on, loc, loc === newloc)),
     ...names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name)),
   ])
   if (!locks.ok) return locks
   try {
     const settled = await lookAgain(volume, ctx, args, places)
     if ('ok' in settled) return settled
+    // Two names of one file: nothing is to be done, and both stay.
+    if ('same' in settled) return unchanged(settled.same)
     return await renameLocked(volume, ctx, args, settled)
   } finally {
     locks.release()
@@ -110,7 +118,7 @@ async function lookAgain(
   ctx: Ctx,
   args: RenameArgs,
   places: Places,
-): Promise<Places | Failure> {
+): Promise<Places | { same: LookupReply } | Failure> {
   const root = internalCtx(ctx)
   const xdata = lookupXdata(volume, undefined)
   const target = newInodeLoc(args.newloc)
@@ -121,15 +129,79 @@ async function lookAgain(
   if (!source.ok) return source
   if (isLinkto(volume, source.stat, source.xdata)) return failure(Errno.EBUSY)
   if (source.stat.gfid !== args.oldloc.gfid) return failure(Errno.ESTALE)
+  const forbidden = await refusal(ctx, args, places, source, there)
+  if (forbidden !== undefined) return forbidden
   if (!there.ok) {
     if (there.errno !== Errno.ENOENT) return there
     return { ...places, targetCached: undefined }
   }
   if (there.stat.isDirectory) return failure(Errno.EISDIR)
+  if (there.stat.gfid === args.oldloc.gfid && (await isSameFile(volume, root, target, args))) {
+    return { same: source }
+  }
   if (!isLinkto(volume, there.stat, there.xdata)) {
     return { ...places, targetCached: places.targetCached ?? places.targetHashed }
   }
   return followTarget(volume, root, target, places)
+}
+
+/**
+ * True when the new name is another name of the file itself, and not a linkto file that an earlier
+ * rename has left behind.
+ */
+async function isSameFile(
+  volume: Distribution,
+  ctx: Ctx,
+  target: Loc,
+  args: RenameArgs,
+): Promise<boolean> {
+  const reply = await lookup(volume, ctx, {
+    loc: { ...target, inode: target.inode.table.create() },
+  })
+  return reply.ok && reply.stat.gfid === args.oldloc.gfid
+}
+
+function unchanged(source: LookupReply): RenameReply {
+  return {
+    ok: true,
+    stat: source.stat,
+    preoldparent: EMPTY_IATT.clone(),
+    postoldparent: EMPTY_IATT.clone(),
+    prenewparent: EMPTY_IATT.clone(),
+    postnewparent: EMPTY_IATT.clone(),
+  }
+}
+
+const WRITE_AND_ENTER = 3
+const S_ISVTX = 0o1000
+
+/**
+ * A rename takes several steps, some of them by ourselves: whether the caller may make it at all is
+ * settled before the first. Bricks judge the rights to both directories; who may take a name out of
+ * a sticky one follows from what the lookups have shown.
+ */
+async function refusal(
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+  source: LookupReply,
+  there: Reply<'lookup'>,
+): Promise<Failure | undefined> {
+  if (ctx.uid === 0 || ctx.pid < 0) return undefined
+  const [out, into] = await Promise.all([
+    places.sourceHashed.access(ctx, { loc: parentLoc(args.oldloc), mask: WRITE_AND_ENTER }),
+    places.targetHashed.access(ctx, { loc: parentLoc(args.newloc), mask: WRITE_AND_ENTER }),
+  ])
+  if (!out.ok) return out
+  if (!into.ok) return into
+  if (isGuarded(ctx, source)) return failure(Errno.EPERM)
+  return there.ok && isGuarded(ctx, there) ? failure(Errno.EPERM) : undefined
+}
+
+/** A name in a sticky directory that is neither the caller's file nor in the caller's directory. */
+function isGuarded(ctx: Ctx, found: LookupReply): boolean {
+  const { stat, postparent } = found
+  return (postparent.mode & S_ISVTX) !== 0 && postparent.uid !== ctx.uid && stat.uid !== ctx.uid
 }
 
 /** The target's name leads to a linkto file: its data is wherever a whole lookup finds it. */
@@ -229,6 +301,7 @@ async function moveLinkto(
   const moved = await targetHashed.rename(ctx, args)
   // Old data under the new name must go by this very rename: there is no other way to replace it.
   if (moved.ok || targetCached === targetHashed) return moved
+  if (moved.errno !== Errno.ENOENT && moved.errno !== Errno.ESTALE) return moved
   volume.self.env.log.info('a linkto file was not where it should be and is made again', {
     path: args.newloc.path,
     errno: moved.errno,
@@ -249,9 +322,8 @@ async function renameInPlace(
   args: RenameArgs,
   places: Places,
 ): Promise<Reply<'rename'>> {
-  const { sourceCached, targetCached, targetHashed } = places
-  if (targetCached === sourceCached && targetHashed !== sourceCached)
-    await removeLinkto(ctx, args.newloc, targetHashed)
+  const { sourceCached, targetHashed } = places
+  // The new name's linkto file is replaced after: a rename that fails must leave what was there.
   const reply = await sourceCached.rename(ctx, args)
   if (!reply.ok) return reply
   const after: Promise<unknown>[] = [
