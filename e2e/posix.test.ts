@@ -98,6 +98,10 @@ describe.skipIf(obstacle !== undefined)('a mount', () => {
     ).toBe('200\n200')
   })
 
+  test('opening to truncate is seen at once', async () => {
+    expect(await shell('echo hello > t; stat -c %s t; : > t; stat -c %s t')).toBe('6\n0')
+  })
+
   test('locks exclude, and end with their holder', async () => {
     expect(
       await shell(

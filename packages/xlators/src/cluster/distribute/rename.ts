@@ -44,6 +44,8 @@ interface Places {
   readonly sourceHashed: Subvolume
   readonly targetCached: Subvolume | undefined
   readonly targetHashed: Subvolume
+  /** The source's: linkto files are its too, or a sticky directory would not let them move. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
 type RenameArgs = FopArgs['rename']
@@ -129,20 +131,22 @@ async function lookAgain(
   if (!source.ok) return source
   if (isLinkto(volume, source.stat, source.xdata)) return failure(Errno.EBUSY)
   if (source.stat.gfid !== args.oldloc.gfid) return failure(Errno.ESTALE)
+  const { uid, gid } = source.stat
+  const settled: Places = { ...places, owner: { uid, gid } }
   const forbidden = await refusal(ctx, args, places, source, there)
   if (forbidden !== undefined) return forbidden
   if (!there.ok) {
     if (there.errno !== Errno.ENOENT) return there
-    return { ...places, targetCached: undefined }
+    return { ...settled, targetCached: undefined }
   }
   if (there.stat.isDirectory) return failure(Errno.EISDIR)
   if (there.stat.gfid === args.oldloc.gfid && (await isSameFile(volume, root, target, args))) {
     return { same: source }
   }
   if (!isLinkto(volume, there.stat, there.xdata)) {
-    return { ...places, targetCached: places.targetCached ?? places.targetHashed }
+    return { ...settled, targetCached: places.targetCached ?? places.targetHashed }
   }
-  return followTarget(volume, root, target, places)
+  return followTarget(volume, root, target, settled)
 }
 
 /**
@@ -243,6 +247,7 @@ async function renameLocked(
       on: targetHashed,
       to: sourceCached,
       force: true,
+      ...(places.owner === undefined ? {} : { owner: places.owner }),
     })
     if (failed !== undefined) return failed
   }
@@ -312,6 +317,7 @@ async function moveLinkto(
     on: targetHashed,
     to: sourceCached,
     force: true,
+    ...(places.owner === undefined ? {} : { owner: places.owner }),
   })
   return failed === undefined ? undefined : moved
 }

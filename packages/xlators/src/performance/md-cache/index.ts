@@ -20,6 +20,7 @@ import {
   type Inode,
   type Loc,
   NULL_GFID,
+  OpenFlag,
   type Reply,
   ROOT_CTX,
   type Subvolume,
@@ -161,8 +162,13 @@ class MdCache implements Xlator {
   // Opening: the first to hear that somebody else has removed a file.
 
   async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
+    // O_TRUNC is a change whose attributes the reply does not tell.
+    const truncates = (args.flags & OpenFlag.TRUNC) !== 0
+    const metadata = this.#of(args.loc.inode)
+    if (truncates) metadata.changing += 1
     const reply = await this.#child.open(ctx, args)
-    if (!reply.ok) this.#of(args.loc.inode).invalidate()
+    if (truncates) metadata.changing -= 1
+    if (truncates || !reply.ok) metadata.invalidate()
     return reply
   }
 
