@@ -262,7 +262,11 @@ export class InodeTable {
     }
     if (linked.type === 0) linked.type = identity.type
     if (parent !== undefined && name !== undefined && name !== '.' && name !== '..') {
+      // A name that moves may set off pruning, which must not take what is being linked.
+      const pruning = this.#pruning
+      this.#pruning = true
       this.#addDentry(linked, parent, name)
+      this.#pruning = pruning
     }
     return linked
   }
