@@ -1,0 +1,157 @@
+/**
+ * ReplicaSet: what all parts of cluster/replicate share — the bricks and which of them are up, their
+ * keys in the changelog, quorum, and the identity by which this process takes locks.
+ */
+
+import {
+  type Ctx,
+  Dict,
+  type Env,
+  Errno,
+  failure,
+  type Failure,
+  type OptionValues,
+  ROOT_CTX,
+  type Subvolume,
+  type XlatorSelf,
+} from '@ashlar/core'
+import { type BrickChangelog, CHANGELOG_BYTES, readChangelog } from './changelog.ts'
+import { majority } from './direction.ts'
+import { everybody, has, indices, type Members, NOBODY, only, size, without } from './members.ts'
+import type { ReplicateOptions } from './options.ts'
+
+export type Self = XlatorSelf<ReplicateOptions>
+
+/** What clients of a set without quorum answer, as GlusterFS's do. */
+export const NO_QUORUM: Failure = Object.freeze(failure(Errno.ENOTCONN))
+
+export class ReplicaSet {
+  readonly self: Self
+  readonly children: readonly Subvolume[]
+  /** Number of bricks. */
+  readonly count: number
+  readonly all: Members
+  /** By child: `trusted.afr.vol-client-0`. */
+  readonly pendingKeys: readonly string[]
+  readonly dirtyKey: string
+  /** Position of the brick that keeps no data; -1 without one. */
+  readonly arbiter: number
+  /** Bricks that are connected. */
+  up: Members = NOBODY
+  /** Grows whenever a brick comes or goes: what was learnt of copies before is not to be trusted. */
+  generation = 0
+  #owners = 0
+
+  constructor(self: Self) {
+    this.self = self
+    this.children = self.children
+    this.count = self.children.length
+    this.all = everybody(this.count)
+    const keys = self.options['afr-pending-xattr']
+    this.pendingKeys = this.children.map(
+      (child, i) => `trusted.afr.${keys[i] === undefined ? child.name : keys[i]}`,
+    )
+    this.dirtyKey = self.options['afr-dirty-xattr']
+    this.arbiter = self.options['arbiter-count'] > 0 ? this.count - 1 : -1
+  }
+
+  get name(): string {
+    return this.self.name
+  }
+
+  get env(): Env {
+    return this.self.env
+  }
+
+  get options(): OptionValues<ReplicateOptions> {
+    return this.self.options
+  }
+
+  /** Bricks that hold data: all but an arbiter. */
+  get dataBricks(): Members {
+    return this.arbiter < 0 ? this.all : without(this.all, only(this.arbiter))
+  }
+
+  child(index: number): Subvolume {
+    return this.children[index] as Subvolume
+  }
+
+  isUp(index: number): boolean {
+    return has(this.up, index)
+  }
+
+  /** How many bricks must take part; 0 when the volume asks for none. */
+  get quorum(): number {
+    switch (this.options['quorum-type']) {
+      case 'auto':
+        return majority(this.count)
+      case 'fixed':
+        return this.options['quorum-count']
+      default:
+        return 0
+    }
+  }
+
+  /** Enough bricks for an operation to count: at least one, and the quorum if the volume has one. */
+  hasQuorum(members: Members): boolean {
+    const present = size(members)
+    if (present === 0) return false
+    const needed = this.quorum
+    if (needed === 0 || present >= needed) return true
+    // Half of an even set is enough when the first brick is in it.
+    return this.options['quorum-type'] === 'auto' && present * 2 === this.count && has(members, 0)
+  }
+
+  /** The number of copies that decide when nobody is without blame. */
+  get majority(): number {
+    return this.quorum === 0 ? majority(this.count) : this.quorum
+  }
+
+  /** A lock owner that nobody else of this process has. */
+  nextOwner(): string {
+    this.#owners += 1
+    const owner = Buffer.alloc(8)
+    owner.writeUIntLE(this.#owners, 0, 6)
+    owner[6] = 0x52 // keeps them apart from the kernel's owners and distribute's
+    owner[7] = this.self.graph.id & 0xff
+    return owner.latin1Slice()
+  }
+
+  /** xdata that asks lookups and stats for the whole changelog. */
+  askChangelog(xdata?: Dict): Dict {
+    const dict = xdata?.clone() ?? new Dict()
+    for (const key of this.pendingKeys) dict.setUint(key, CHANGELOG_BYTES)
+    return dict.setUint(this.dirtyKey, CHANGELOG_BYTES)
+  }
+
+  /** The changelog in an answer's xdata or xattrop dict. */
+  changelog(xattrs: Dict | undefined): BrickChangelog {
+    return readChangelog(xattrs, this.pendingKeys, this.dirtyKey)
+  }
+
+  /** `call` on each of `members` at once; the replies by child, undefined for the others. */
+  async onAll<R>(
+    members: Members,
+    call: (child: Subvolume, index: number) => Promise<R>,
+  ): Promise<(R | undefined)[]> {
+    const replies: (R | undefined)[] = Array.from({ length: this.count }, () => undefined)
+    await Promise.all(
+      indices(members).map(async index => {
+        replies[index] = await call(this.child(index), index)
+      }),
+    )
+    return replies
+  }
+}
+
+/** The members whose reply is a success. */
+export function succeeded(replies: readonly ({ readonly ok: boolean } | undefined)[]): Members {
+  let members = NOBODY
+  for (const [index, reply] of replies.entries()) if (reply?.ok === true) members |= only(index)
+  return members
+}
+
+/** The caller of work that replicate does on its own behalf: root, with a lock owner of its own. */
+export function internalCtx(ctx: Ctx, lkOwner: string): Ctx {
+  return { ...ROOT_CTX, pid: ctx.pid, priority: ctx.priority, client: ctx.client, lkOwner }
+}
