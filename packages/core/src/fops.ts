@@ -346,6 +346,8 @@ export interface FopArgs {
   lease: OnLoc & { readonly lease: Lease }
   getactivelk: OnLoc
   setactivelk: OnLoc & { readonly locks: readonly ActiveLock[] }
+  /** See compound.ts. */
+  compound: WithXdata & { readonly steps: readonly Step[] }
 }
 
 export interface FopReplies {
@@ -399,14 +401,28 @@ export interface FopReplies {
   lease: Ok & { readonly lease: Lease }
   getactivelk: Ok & { readonly locks: readonly ActiveLock[] }
   setactivelk: Ok
+  /** The replies of the steps that ran, in order: all succeeded but perhaps the last. */
+  compound: Ok & { readonly replies: readonly Reply<PlainFop>[] }
 }
 
 export type FopName = keyof FopArgs
+/** The fops that do one thing: all but `compound`, which is a list of them. */
+export type PlainFop = Exclude<FopName, 'compound'>
+
+type StepOf<F extends PlainFop> = {
+  readonly fop: F
+  readonly args: FopArgs[F]
+  /** Who calls, when that is not the caller of the whole (a lock's owner). */
+  readonly ctx?: Ctx | undefined
+}
+/** One fop of a compound. */
+export type Step = { [F in PlainFop]: StepOf<F> }[PlainFop]
+
 export type Reply<F extends FopName> = FopReplies[F] | Failure
 export type Fop<F extends FopName> = (ctx: Ctx, args: FopArgs[F]) => Promise<Reply<F>>
 export type Fops = { [F in FopName]: Fop<F> }
 
-/** Every fop, once. */
+/** Every plain fop, once. What counts, times or watches fops sees a compound's steps. */
 export const FOP_NAMES = [
   'lookup',
   'stat',
@@ -458,7 +474,7 @@ export const FOP_NAMES = [
   'lease',
   'getactivelk',
   'setactivelk',
-] as const satisfies readonly FopName[]
+] as const satisfies readonly PlainFop[]
 
 /** Fops that change data, attributes or entries: what a read-only volume refuses. */
 export const MODIFYING_FOPS: ReadonlySet<FopName> = new Set<FopName>([

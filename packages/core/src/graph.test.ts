@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { callFop } from './compound.ts'
 import { systemClock, systemRandom } from './env.ts'
 import { Errno } from './errno.ts'
-import { failure, type FopName, ROOT_CTX } from './fops.ts'
-import { callFop, Graph, type GraphOptions } from './graph.ts'
+import { failure, type FopName, type Fops, ROOT_CTX, type Step } from './fops.ts'
+import { Graph, type GraphOptions } from './graph.ts'
 import { inodeLoc } from './loc.ts'
 import { silentLog } from './log.ts'
 import { offlineNetwork } from './network.ts'
@@ -265,5 +266,63 @@ describe('reconfiguring', () => {
     expect(graph.reconfigure(parseVolfile(text('option n 5')))).toBe(false)
     expect([made.get('a')?.options, seen]).toEqual([{ n: 2, text: undefined }, []])
     expect(graph.volfile.nodes[0]?.options.get('n')).toBe('2')
+  })
+})
+
+describe('compounds', () => {
+  const calls: string[] = []
+  const whole = type('whole', () => ({
+    compound: async (_ctx, { steps }) => {
+      calls.push(`whole of ${steps.map(step => step.fop).join(' ')}`)
+      return { ok: true, replies: [] }
+    },
+  }))
+  const plain = type('plain', () => ({
+    stat: async ctx => {
+      calls.push(`stat by ${ctx.lkOwner}`)
+      return failure(Errno.EPERM)
+    },
+    access: async ctx => {
+      calls.push(`access by ${ctx.lkOwner}`)
+      return { ok: true }
+    },
+  }))
+  const silent = type('silent', () => ({}))
+  const statter = type('statter', self => ({ stat: (ctx, args) => self.child.stat(ctx, args) }))
+  const run = async (text: string): ReturnType<Fops['compound']> => {
+    calls.length = 0
+    const { graph } = graphOf(text, [whole, plain, silent, statter])
+    const loc = inodeLoc(graph.inodes.root)
+    const steps: Step[] = [
+      { fop: 'access', args: { loc, mask: 0 }, ctx: { ...ROOT_CTX, lkOwner: 'other' } },
+      { fop: 'stat', args: { loc } },
+      { fop: 'access', args: { loc, mask: 0 } },
+    ]
+    return graph.top.compound({ ...ROOT_CTX, lkOwner: 'own' }, { steps })
+  }
+
+  it('run step by step, up to the first that fails, where nobody knows them', async () => {
+    const reply = await run(node('a', 'plain') + node('b', 'silent', 'a'))
+    expect(calls).toEqual(['access by other', 'stat by own'])
+    expect(reply).toEqual({
+      ok: true,
+      replies: [{ ok: true }, failure(Errno.EPERM)],
+    })
+  })
+
+  it('go whole to a translator that knows them', async () => {
+    await run(node('a', 'whole') + node('b', 'silent', 'a') + node('c', 'silent', 'b'))
+    expect(calls).toEqual(['whole of access stat access'])
+  })
+
+  it('do not go past a translator that has something to say', async () => {
+    const reply = await run(node('a', 'whole') + node('b', 'statter', 'a'))
+    expect(calls).toEqual([])
+    expect(reply.ok && reply.replies[0]).toMatchObject({ errno: Errno.EOPNOTSUPP })
+  })
+
+  it('do not go past a translator with several children', async () => {
+    await run(node('a', 'whole') + node('b', 'whole') + node('c', 'silent', 'a b'))
+    expect(calls).toEqual([])
   })
 })

@@ -8,18 +8,11 @@
 
 import { assert } from './assert.ts'
 import { ContextKey } from './context.ts'
+import { runSteps } from './compound.ts'
 import type { Env } from './env.ts'
 import { Errno } from './errno.ts'
 import { Fd } from './fd.ts'
-import {
-  type Ctx,
-  failure,
-  FOP_NAMES,
-  type FopArgs,
-  type FopName,
-  type Fops,
-  type Reply,
-} from './fops.ts'
+import { type Ctx, failure, FOP_NAMES, type FopName, type PlainFop, type Reply } from './fops.ts'
 import { type Inode, InodeTable } from './inode.ts'
 import type { Log } from './log.ts'
 import { type OptionSchema, parseOptions } from './options.ts'
@@ -293,7 +286,30 @@ function makeEdge(
     edge[fop] =
       instrument === undefined ? bound.call : instrument({ from, to: bound.name, fop }, bound.call)
   }
-  return edge as unknown as Subvolume
+  const subvolume = edge as unknown as Subvolume
+  const native = bindCompound(child)
+  if (native === undefined) {
+    subvolume.compound = (ctx, { steps }) => runSteps(subvolume, ctx, steps)
+  } else {
+    const { name, call } = native
+    edge['compound'] =
+      instrument === undefined ? call : instrument({ from, to: name, fop: 'compound' }, call)
+  }
+  return subvolume
+}
+
+/**
+ * A compound goes whole only to a translator that knows it, past layers that have nothing to say
+ * about any fop. To every other its steps go one by one: each layer must see the fops it implements.
+ */
+function bindCompound(child: Node): { name: string; call: AnyFop } | undefined {
+  for (let node: Node | undefined = child; node !== undefined; node = node.children[0]) {
+    const { xlator } = node
+    if (xlator.compound !== undefined)
+      return { name: node.source.name, call: xlator.compound.bind(xlator) as AnyFop }
+    if (node.children.length !== 1 || FOP_NAMES.some(fop => xlator[fop] !== undefined)) break
+  }
+  return undefined
 }
 
 function leafNames(node: Node): string[] {
@@ -301,20 +317,10 @@ function leafNames(node: Node): string[] {
   return [...new Set(node.children.flatMap(leafNames))]
 }
 
-function bind(child: Node, fop: FopName): { name: string; call: AnyFop } {
+function bind(child: Node, fop: PlainFop): { name: string; call: AnyFop } {
   for (let node: Node | undefined = child; node !== undefined; node = node.children[0]) {
     const method = node.xlator[fop] as AnyFop | undefined
     if (method !== undefined) return { name: node.source.name, call: method.bind(node.xlator) }
   }
   return { name: child.source.name, call: () => Promise.resolve(failure(Errno.EOPNOTSUPP)) }
-}
-
-/** Calls a fop by name: for code that handles all fops alike. */
-export function callFop<F extends FopName>(
-  target: Fops,
-  fop: F,
-  ctx: Ctx,
-  args: FopArgs[F],
-): Promise<Reply<F>> {
-  return (target[fop] as (ctx: Ctx, args: FopArgs[F]) => Promise<Reply<F>>)(ctx, args)
 }

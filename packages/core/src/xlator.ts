@@ -159,6 +159,8 @@ export interface ProcessInfo {
   readonly subdirectory?: string | undefined
   /** UUID of this server's glusterd, on bricks. */
   readonly glusterdUuid?: string | undefined
+  /** Pid that calls of the process's own carry: -6 self-heal daemon, -7 `heal info`. */
+  readonly clientPid?: number | undefined
 }
 
 export interface XlatorDefinition<S extends OptionSchema = OptionSchema> {

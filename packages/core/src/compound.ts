@@ -1,0 +1,50 @@
+/**
+ * Compounds: a short list of fops that run on one subvolume in order, up to the first that fails.
+ *
+ * Where a brick knows them they cost one round trip (protocol/client); everywhere else `runSteps`
+ * sends the steps as the plain fops they are. Who writes a compound need not know which it will be:
+ *
+ *   - The steps see each other's effects, and nothing else: other clients' fops may run between
+ *     them, so what must not be disturbed is locked by a step before it.
+ *   - A step may use the fd that a `create`, `open` or `opendir` before it opens.
+ *   - The reply is a failure only when it is not known which steps ran: then, as with any fop whose
+ *     connection broke, any of them may have.
+ *   - A lock that waits may be among the steps; it cannot be given up by the caller's signal.
+ *   - `readv` and `writev` stand best at the end: what follows them costs another round trip.
+ */
+
+import type { Ctx, Fop, FopArgs, FopName, Fops, PlainFop, Reply, Step } from './fops.ts'
+
+/** Calls a fop by name: for code that handles all fops alike. */
+export function callFop<F extends FopName>(
+  target: Pick<Fops, F>,
+  fop: F,
+  ctx: Ctx,
+  args: FopArgs[F],
+): Promise<Reply<F>> {
+  return (target[fop] as Fop<F>)(ctx, args)
+}
+
+/** Runs the steps one by one as plain fops, up to the first that fails. */
+export async function runSteps(
+  target: Pick<Fops, PlainFop>,
+  ctx: Ctx,
+  steps: readonly Step[],
+): Promise<Reply<'compound'>> {
+  const replies: Reply<PlainFop>[] = []
+  for (const step of steps) {
+    const reply = await callFop<PlainFop>(target, step.fop, step.ctx ?? ctx, step.args)
+    replies.push(reply)
+    if (!reply.ok) break
+  }
+  return { ok: true, replies }
+}
+
+/** The reply of step `index`, which is the fop `fop`; undefined when that step did not run. */
+export function stepReply<F extends PlainFop>(
+  replies: readonly Reply<PlainFop>[],
+  index: number,
+  _fop: F,
+): Reply<F> | undefined {
+  return replies[index] as Reply<F> | undefined
+}
