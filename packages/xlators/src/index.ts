@@ -19,6 +19,7 @@ import { upcall } from './features/upcall/index.ts'
 import { utime } from './features/utime/index.ts'
 import { posix } from './storage/posix/index.ts'
 
+export * from './cluster/replicate/healer.ts'
 export { BrickError } from './storage/posix/index.ts'
 export * from './passive.ts'
 
