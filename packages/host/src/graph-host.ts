@@ -5,11 +5,13 @@
  */
 
 import {
+  type AnyXlatorDefinition,
   type Env,
   globRegExp,
   Graph,
   type GraphEvent,
   type Instrument,
+  type Log,
   parseVolfile,
   type ProcessInfo,
   sameTopology,
@@ -26,6 +28,8 @@ export interface GraphHostOptions {
   readonly lruLimit?: number
   readonly instrument?: Instrument
   readonly onEvent?: (event: GraphEvent, graph: Graph) => void
+  /** Which translators a volfile's graph is built from; those that we have when absent. */
+  readonly definitions?: (volfile: Volfile, log: Log) => ReadonlyMap<string, AnyXlatorDefinition>
   /** A graph of another shape is built and started: let it take over; the old one is stopped after. */
   readonly onSwitch?: (next: Graph, old: Graph) => Promise<void>
 }
@@ -67,7 +71,7 @@ export class GraphHost {
     try {
       const volfile = this.#parse(text)
       if (sameTopology(current.volfile, volfile)) {
-        definitionsFor(volfile, env.log)
+        this.#definitions(volfile)
         current.reconfigure(volfile)
         env.log.info('options changed')
         return
@@ -98,7 +102,7 @@ export class GraphHost {
     const { env, process, lruLimit, instrument, onEvent } = this.#options
     const graph: Graph = new Graph({
       volfile,
-      definitions: definitionsFor(volfile, env.log),
+      definitions: this.#definitions(volfile),
       env,
       process,
       id: this.#ids++,
@@ -107,6 +111,11 @@ export class GraphHost {
       onEvent: event => onEvent?.(event, graph),
     })
     return graph
+  }
+
+  #definitions(volfile: Volfile): ReadonlyMap<string, AnyXlatorDefinition> {
+    const { env, definitions = definitionsFor } = this.#options
+    return definitions(volfile, env.log)
   }
 
   #parse(text: string): Volfile {

@@ -10,13 +10,22 @@ export function writeStatedump(
   graph: Graph | undefined,
   options: { directory: string; name: string },
 ): string {
+  return writeStatedumpText(env, dumpText(graph), options)
+}
+
+/** As `writeStatedump`, for a process of several graphs. */
+export function writeStatedumpText(
+  env: Env,
+  text: string,
+  options: { directory: string; name: string },
+): string {
   mkdirSync(options.directory, { recursive: true })
   const { sec } = env.clock.wall()
   const path = join(
     options.directory,
     `${options.name.replaceAll('/', '-').replace(/^-/, '')}.${process.pid}.dump.${sec}`,
   )
-  writeFileSync(path, dumpText(graph))
+  writeFileSync(path, text)
   return path
 }
 

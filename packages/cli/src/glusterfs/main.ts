@@ -7,6 +7,7 @@ import { constants } from 'node:os'
 import { type Env, type Log, openLog } from '@ashlar/core'
 import {
   BrickProcess,
+  HealProcess,
   isBackgroundChild,
   MountProcess,
   processEnv,
@@ -15,6 +16,7 @@ import {
   sayReady,
   writePidFile,
   writeStatedump,
+  writeStatedumpText,
 } from '@ashlar/host'
 import { VERSION } from '../version.ts'
 import { type GlusterfsArguments, parseGlusterfsArguments, UsageError } from './arguments.ts'
@@ -58,7 +60,15 @@ export async function runGlusterfs(script: string, words: readonly string[]): Pr
     file: args.logFile ?? defaultLogFile(args),
   })
   const env = processEnv(log)
+  if (isHealDaemon(args)) return runHealDaemon(env, args)
   return args.brickName === undefined ? runMount(env, args) : runBrick(env, args, args.brickName)
+}
+
+/** Name by which glusterd starts its self-heal daemon. */
+const HEAL_DAEMON = 'glustershd'
+
+function isHealDaemon(args: GlusterfsArguments): boolean {
+  return args.processName === HEAL_DAEMON
 }
 
 function say(stream: NodeJS.WriteStream, text: string, status: number): number {
@@ -71,6 +81,7 @@ function checkArguments(args: GlusterfsArguments): void {
     throw new UsageError('name a server (--volfile-server) or a volume file (--volfile)')
   if (args.volfile === undefined && args.volfileId === undefined)
     throw new UsageError('name a volume (--volfile-id)')
+  if (isHealDaemon(args)) return
   if (args.brickName === undefined && args.mountpoint === undefined)
     throw new UsageError('name a mount point, or a brick (--brick-name)')
 }
@@ -79,6 +90,7 @@ function checkArguments(args: GlusterfsArguments): void {
 function defaultLogFile(args: GlusterfsArguments): string {
   const directory = process.env['ASHLAR_LOGDIR'] ?? '/var/log/glusterfs'
   const dashed = (path: string): string => path.replace(/^\/+/, '').replaceAll('/', '-')
+  if (isHealDaemon(args)) return `${directory}/glustershd.log`
   if (args.brickName !== undefined) return `${directory}/bricks/${dashed(args.brickName)}.log`
   return `${directory}/${dashed(args.mountpoint ?? '')}.log`
 }
@@ -148,6 +160,35 @@ async function runBrick(env: Env, args: GlusterfsArguments, brickName: string): 
   )
   await brick.stopped
   removePidFile(args.pidFile)
+  env.log.info('stopped')
+  return 0
+}
+
+async function runHealDaemon(env: Env, args: GlusterfsArguments): Promise<number> {
+  const daemon = new HealProcess({
+    env,
+    volfileServers: args.servers.filter(server => 'host' in server),
+    volfileId: args.volfileId ?? '',
+    pidFile: args.pidFile,
+    controlSocket: args.controlSocket,
+    xlatorOptions: args.xlatorOptions,
+  })
+  try {
+    await daemon.start()
+  } catch (error) {
+    return failed(env.log, 'the self-heal daemon cannot start', error)
+  }
+  sayReady(args.logFile ?? defaultLogFile(args))
+  onSignals(
+    env,
+    () => daemon.stop(),
+    () =>
+      writeStatedumpText(env, daemon.statedump(), {
+        directory: STATEDUMP_DIRECTORY,
+        name: HEAL_DAEMON,
+      }),
+  )
+  await daemon.stopped
   env.log.info('stopped')
   return 0
 }
