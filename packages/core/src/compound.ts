@@ -13,6 +13,7 @@
  *   - `readv` and `writev` stand best at the end: what follows them costs another round trip.
  */
 
+import { Errno } from './errno.ts'
 import type { Ctx, Fop, FopArgs, FopName, Fops, PlainFop, Reply, Step } from './fops.ts'
 
 /** Calls a fop by name: for code that handles all fops alike. */
@@ -34,6 +35,7 @@ export async function runSteps(
   const replies: Reply<PlainFop>[] = []
   for (const step of steps) {
     const reply = await callFop<PlainFop>(target, step.fop, step.ctx ?? ctx, step.args)
+    if (!reply.ok && reply.errno === Errno.ENOTCONN && replies.length === 0) return reply
     replies.push(reply)
     if (!reply.ok) break
   }

@@ -293,7 +293,8 @@ export class RpcClient {
       return
     }
     const reply = pending.row.reply.decode(reader)
-    if (memory !== undefined && pending.row.payload === 'reply')
+    const { payload } = pending.row
+    if (memory !== undefined && (payload === 'reply' || payload === 'both'))
       (reply as Recyclable).done = () => this.#pool.give(memory)
     this.#pending.delete(xid)
     pending.resolve(reply as never)

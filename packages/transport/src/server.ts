@@ -41,8 +41,8 @@ export interface ServedProgram {
   readonly program: Program
   /** Answers by `call.reply` or `call.refuse`, exactly once, now or later. */
   readonly handle: (call: IncomingCall) => void
-  /** Procedures that may stay unanswered for long and are not counted as in flight. */
-  readonly blocking?: ReadonlySet<number>
+  /** True for calls that may stay unanswered for long and are not counted as in flight. */
+  readonly blocking?: (row: AnyProcedure, args: unknown) => boolean
 }
 
 export interface RpcServerOptions {
@@ -313,10 +313,10 @@ export class RpcServer {
       sendStatus(connection, xid, AcceptStatus.GARBAGE_ARGS)
       return
     }
-    const counted = served.blocking?.has(row.num) !== true
+    const counted = served.blocking?.(row, args) !== true
     // File data is not used any more once its call is answered: the next takes its place.
-    const recycle =
-      memory !== undefined && row.payload === 'request' ? () => this.#pool.give(memory) : undefined
+    const lent = row.payload === 'request' || row.payload === 'both'
+    const recycle = memory !== undefined && lent ? () => this.#pool.give(memory) : undefined
     served.handle(new IncomingCall(connection, xid, row, call.credential, args, counted, recycle))
   }
 

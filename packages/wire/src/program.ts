@@ -14,8 +14,8 @@ export interface Procedure<Request = unknown, Reply = unknown> {
   readonly fop?: FopName
   readonly request: Codec<Request>
   readonly reply: Codec<Reply>
-  /** Which message has file data behind it. */
-  readonly payload?: 'request' | 'reply'
+  /** Which message has, or may have, file data behind it. */
+  readonly payload?: 'request' | 'reply' | 'both'
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of all types stand in one table

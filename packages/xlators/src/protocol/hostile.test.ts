@@ -21,11 +21,17 @@ import {
 import { memoryStorage } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
 import {
+  COMPOUND_STEPS_MAX,
+  compoundProgram,
+  type CompoundStep,
+  decodeCall,
+  decodeMessageStart,
   encodeCallHead,
   fopProgram,
   handshakeProgram,
   LAST_FRAGMENT,
   MANAGEMENT_CREDENTIAL,
+  Reader,
   Writer,
 } from '@ashlar/wire'
 import { expect, test } from 'vitest'
@@ -70,6 +76,27 @@ function recordedCalls(): Buffer[] {
     .map(line => JSON.parse(line) as [number, number, number, string, string])
     .filter(([program, , , type]) => program === fopProgram.number && type === 'call')
     .map(([, , , , hex]) => Buffer.from(hex, 'hex'))
+}
+
+/** The same calls, a few at a time as compounds. */
+function compoundCalls(calls: readonly Buffer[]): Buffer[] {
+  const steps: CompoundStep[] = calls.flatMap(call => {
+    const reader = Reader.of(call)
+    const { procedure, credential } = decodeCall(reader, decodeMessageStart(reader).xid)
+    const row = fopProgram.byNumber[procedure]
+    if (row?.fop === undefined) return []
+    return [{ row, credential, args: row.request.decode(reader) as unknown }]
+  })
+  const { number, version, procedures } = compoundProgram
+  const { COMPOUND } = procedures
+  return steps.map((step, i) => {
+    const before = steps.slice(Math.max(0, i - (i % COMPOUND_STEPS_MAX)), i)
+    const middle = before.filter(({ row }) => row.payload === undefined)
+    const writer = new Writer()
+    encodeCallHead(writer, i, number, version, COMPOUND.num, MANAGEMENT_CREDENTIAL)
+    COMPOUND.request.encode(writer, [...middle, step])
+    return writer.toBuffer()
+  })
 }
 
 function marked(body: Buffer): Buffer {
@@ -137,7 +164,8 @@ end-volume`),
     state ^= state << 5
     return (state >>> 0) % limit
   }
-  const calls = recordedCalls()
+  const plain = recordedCalls()
+  const compounds = compoundCalls(plain)
   let answeredBytes = 0
   let closed = false
   const stranger = () => {
@@ -157,6 +185,7 @@ end-volume`),
   for (let i = 0; i < CALLS; i++) {
     if (closed) socket = stranger()
     if (i === 0) await until('admission', () => answeredBytes > 0)
+    const calls = random(3) === 0 ? compounds : plain
     const body = Buffer.from(calls[random(calls.length)] as Buffer)
     for (let hits = random(4); hits > 0; hits--) {
       // Behind header and credential, mostly: damage there reaches the decoders and leaves the

@@ -13,6 +13,7 @@ import {
 import { callbackProgram, fopProgram, type Reader } from '@ashlar/wire'
 import { eventOf } from './callbacks.ts'
 import { credentialOf } from './caller.ts'
+import { compoundFop } from './compound.ts'
 import { Cookies } from './cookies.ts'
 import { entryFops } from './entry-fops.ts'
 import { fdFops } from './fd-fops.ts'
@@ -59,11 +60,10 @@ export function makeClient(self: XlatorSelf<ClientOptions>): Xlator {
     else self.notify(event)
   }
 
+  const fops = { ...entryFops(link), ...inodeFops(link), ...fdFops(link), ...lockFops(link) }
   return {
-    ...entryFops(link),
-    ...inodeFops(link),
-    ...fdFops(link),
-    ...lockFops(link),
+    ...fops,
+    ...compoundFop(link, fops),
 
     start(): void {
       peer.rpc.start()

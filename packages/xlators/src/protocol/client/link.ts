@@ -18,8 +18,9 @@ import {
   type XlatorSelf,
 } from '@ashlar/core'
 import { NOT_CONNECTED } from '@ashlar/transport'
-import { fopProgram, type Procedure } from '@ashlar/wire'
+import { type Credential, fopProgram, type Procedure } from '@ashlar/wire'
 import { credentialOf } from './caller.ts'
+import type { Collected } from './compound.ts'
 import type { Cookies } from './cookies.ts'
 import type { ClientOptions } from './options.ts'
 import type { Peer } from './peer.ts'
@@ -45,6 +46,8 @@ export class Link {
   readonly cookies: Cookies
   readonly fds: RemoteFds
   readonly self: XlatorSelf<ClientOptions>
+  /** While the steps of a compound are gathered: calls are not sent, but put here. */
+  collecting: Collected | undefined
 
   constructor(self: XlatorSelf<ClientOptions>, peer: Peer, cookies: Cookies) {
     this.self = self
@@ -57,14 +60,20 @@ export class Link {
   async call<Q, R extends Head>(row: Procedure<Q, R>, ctx: Ctx, args: Q): Promise<R | Failure> {
     const { peer } = this
     if (!peer.ready) return NOT_CONNECTED
-    const credential = credentialOf(ctx, this.self.options['send-gids'])
-    const reply = await peer.rpc.call(fopProgram, row, args, credential, ctx.lazy)
+    const reply = await (this.collecting?.add(row, ctx, args) ??
+      peer.rpc.call(fopProgram, row, args, this.credential(ctx), ctx.lazy))
     if ('ok' in reply) return reply
     return reply.ret < 0 ? failure(reply.errno, reply.xdata) : reply
   }
 
+  credential(ctx: Ctx): Credential {
+    return credentialOf(ctx, this.self.options['send-gids'])
+  }
+
   /** The fd's number on the brick, or why it cannot be used. */
   fdNumber(fd: Fd): number | Failure {
+    const opening = this.collecting?.fdOf(fd)
+    if (opening !== undefined) return opening
     const remote = this.fds.get(fd)
     if (remote?.locksLost === true && this.self.options['strict-locks']) {
       return failure(Errno.EBADFD)

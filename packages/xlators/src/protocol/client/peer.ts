@@ -11,6 +11,7 @@ import { type Address, type Dict, Errno, type XlatorSelf } from '@ashlar/core'
 import { isFailure, RpcClient } from '@ashlar/transport'
 import {
   AuthFlavor,
+  compoundProgram,
   type Credential,
   DUMP_ID,
   dumpProgram,
@@ -49,6 +50,7 @@ export class Peer {
   #brickPort: number | undefined
   #atBrickPort = false
   #ready = false
+  #compounds = false
   #admitted = false
   #announced: 'up' | 'down' | undefined
   /** Counts connections: a handshake goes on only while its own one lasts. */
@@ -73,6 +75,11 @@ export class Peer {
   /** Fops may be sent. */
   get ready(): boolean {
     return this.#ready
+  }
+
+  /** The brick runs compounds. */
+  get compounds(): boolean {
+    return this.#compounds
   }
 
   reconfigure(): void {
@@ -136,6 +143,7 @@ export class Peer {
       dump.programs.some(each => each.number === program.number && each.version === program.version)
     if (has(portmapProgram) && !this.#atBrickPort) return this.#askForPort(current)
     if (!has(fopProgram)) return this.#later('it does not serve GlusterFS 4.x v1')
+    this.#compounds = has(compoundProgram)
     return this.#introduce(current)
   }
 

@@ -14,6 +14,7 @@ import {
   type StatReply,
   valueBytes,
 } from '@ashlar/core'
+import type { AnyProcedure } from '@ashlar/wire'
 import type { Session } from './session.ts'
 
 interface Head {
@@ -94,6 +95,16 @@ function valuesSize(values: Dict): number {
   let size = 0
   for (const [, value] of values) size += valueBytes(value)?.length ?? 0
   return size
+}
+
+/** The row's structure for a result; of a failure: complete, with zeros behind errno and xdata. */
+export function structureOf(row: AnyProcedure, result: object): object {
+  if (!isFailure(result)) return result
+  return { ...(row.reply.zero as object), ret: -1, errno: result.errno, xdata: result.xdata }
+}
+
+export function isFailure(result: object): result is Failure {
+  return (result as Failure).ok === false
 }
 
 /** ENOENT beside a success says that nothing follows (reference/wire.md §12). */

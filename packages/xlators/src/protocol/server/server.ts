@@ -6,6 +6,7 @@
 import {
   type Address,
   AssertionError,
+  type Ctx,
   type Failure,
   failure,
   Errno,
@@ -16,21 +17,35 @@ import {
   type XlatorSelf,
 } from '@ashlar/core'
 import { type IncomingCall, RpcServer, type ServerConnection } from '@ashlar/transport'
-import { AcceptStatus, fopProgram, handshakeProgram, type RequestOf } from '@ashlar/wire'
+import {
+  AcceptStatus,
+  type AnyProcedure,
+  compoundProgram,
+  type CompoundStep,
+  fopProgram,
+  handshakeProgram,
+  type RequestOf,
+} from '@ashlar/wire'
 import { admit, type AdmissionSettings, welcome } from './admission.ts'
 import { refusal } from './authentication.ts'
 import { Brick } from './brick.ts'
+import { mayWait, runCompound } from './compound.ts'
 import { handlerOf } from './fops.ts'
 import type { ServerOptions } from './options.ts'
+import { isFailure, structureOf } from './replies.ts'
 import type { Session, Squash } from './session.ts'
 import { tell } from './upcalls.ts'
 
 const P = fopProgram.procedures
 const H = handshakeProgram.procedures
 /** Calls that wait for somebody else and so must not keep later ones (the unlock) from being read. */
-const BLOCKING: ReadonlySet<number> = new Set(
-  [P.LK, P.INODELK, P.FINODELK, P.ENTRYLK, P.FENTRYLK].map(row => row.num),
-)
+const BLOCKING: ReadonlySet<AnyProcedure> = new Set<AnyProcedure>([
+  P.LK,
+  P.INODELK,
+  P.FINODELK,
+  P.ENTRYLK,
+  P.FENTRYLK,
+])
 /** Unanswered lock requests of one client; more are answered with ENOLCK. */
 const WAITING_LOCKS_MAX = 65_536
 /** Procedures that no client calls (reference/fops.md §2) and that are not fops here. */
@@ -59,7 +74,16 @@ export class Server implements Xlator {
     this.#rpc = new RpcServer({
       env: self.env,
       programs: [
-        { program: fopProgram, handle: call => this.#fop(call), blocking: BLOCKING },
+        {
+          program: fopProgram,
+          handle: call => this.#fop(call),
+          blocking: row => BLOCKING.has(row),
+        },
+        {
+          program: compoundProgram,
+          handle: call => this.#compound(call as IncomingCall<readonly CompoundStep[]>),
+          blocking: (_row, steps) => mayWait(steps as readonly CompoundStep[]),
+        },
         { program: handshakeProgram, handle: call => this.#handshake(call) },
       ],
       disconnected: connection => this.#disconnected(connection),
@@ -158,30 +182,56 @@ export class Server implements Xlator {
   }
 
   #fop(call: IncomingCall): void {
-    const client = call.connection.session as Client | undefined
-    if (client === undefined) {
-      // Nobody has been admitted on this connection.
-      call.refuse(AcceptStatus.GARBAGE_ARGS)
-      return
-    }
+    const client = this.#clientOf(call)
+    if (client === undefined) return
     const handler = handlerOf(call.row)
     if (handler === undefined) {
-      call.reply(call.row === P.NULL ? call.row.reply.zero : failed(call, UNSUPPORTED))
+      call.reply(call.row === P.NULL ? call.row.reply.zero : structureOf(call.row, UNSUPPORTED))
       return
     }
     const { session, brick } = client
-    const waits = BLOCKING.has(call.row.num)
+    const run = (ctx: Ctx): Promise<object> =>
+      handler({ brick, session, ctx, args: call.args as never })
+    this.#run(call, session, BLOCKING.has(call.row), run)
+  }
+
+  #compound(call: IncomingCall<readonly CompoundStep[]>): void {
+    const client = this.#clientOf(call)
+    if (client === undefined) return
+    const { session, brick } = client
+    const { args: steps } = call
+    const run = async (ctx: Ctx): Promise<object> => {
+      const reply = await runCompound({ brick, session, ctx, squash: this.#squash, steps })
+      // Locks may have been granted to a client that has gone meanwhile.
+      if (session.closed) this.#self.clientGone(session.client)
+      return reply
+    }
+    this.#run(call, session, mayWait(steps), run)
+  }
+
+  /** Whose call it is. Refuses the call when nobody has been admitted on its connection. */
+  #clientOf(call: IncomingCall): Client | undefined {
+    const client = call.connection.session as Client | undefined
+    if (client === undefined) call.refuse(AcceptStatus.GARBAGE_ARGS)
+    return client
+  }
+
+  /** Runs a call and answers it. `waits`: it may stay unanswered until somebody unlocks. */
+  #run(
+    call: IncomingCall,
+    session: Session,
+    waits: boolean,
+    run: (ctx: Ctx) => Promise<object>,
+  ): void {
     if (waits && ++session.waiting > WAITING_LOCKS_MAX) {
       session.waiting -= 1
-      call.reply(failed(call, failure(Errno.ENOLCK)))
+      call.reply(structureOf(call.row, failure(Errno.ENOLCK)))
       return
     }
-    const ctx = session.ctx(call.credential, this.#squash)
-    const answer = handler({ brick, session, ctx, args: call.args as never })
-    answer.then(
+    run(session.ctx(call.credential, this.#squash)).then(
       result => {
         if (waits) this.#waited(session, result)
-        call.reply(isFailure(result) ? failed(call, result) : result)
+        call.reply(structureOf(call.row, result))
       },
       (bug: unknown) => this.#bug(call, bug),
     )
@@ -201,7 +251,7 @@ export class Server implements Xlator {
       fop: call.row.name,
       error: bug instanceof Error ? (bug.stack ?? bug.message) : String(bug),
     })
-    call.reply(failed(call, failure(Errno.EIO)))
+    call.reply(structureOf(call.row, failure(Errno.EIO)))
   }
 
   #handshake(call: IncomingCall): void {
@@ -291,13 +341,4 @@ export class Server implements Xlator {
     }
     this.#self.clientGone(session.client)
   }
-}
-
-function isFailure(result: object): result is Failure {
-  return (result as Failure).ok === false
-}
-
-/** The row's structure for a failed call: complete, with zeros behind errno and xdata. */
-function failed(call: IncomingCall, { errno, xdata }: Failure): object {
-  return { ...(call.row.reply.zero as object), ret: -1, errno, xdata }
 }

@@ -1,0 +1,325 @@
+/** Compounds between a client and a brick over a real socket, and without: the same, in more records. */
+
+import {
+  type Ctx,
+  Dict,
+  entryLoc,
+  EntrylkCommand,
+  EntrylkType,
+  Errno,
+  type Fd,
+  gfidFromRandom,
+  Graph,
+  type GraphEvent,
+  inodeLoc,
+  LockCommand,
+  LockType,
+  type Loc,
+  OpenFlag,
+  parseVolfile,
+  ROOT_CTX,
+  type Step,
+  silentLog,
+  stepReply,
+  systemClock,
+  systemRandom,
+  type TcpAddress,
+} from '@ashlar/core'
+import { countedNetwork, memoryStorage } from '@ashlar/testkit'
+import { tcpNetwork } from '@ashlar/transport'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { locks } from '../features/locks/index.ts'
+import { client } from './client/index.ts'
+import { Peer } from './client/peer.ts'
+import { type Server, server } from './server/index.ts'
+
+const network = countedNetwork(tcpNetwork())
+const env = { clock: systemClock, random: systemRandom(), log: silentLog, network }
+const definitions = new Map(
+  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
+) as never
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  vi.restoreAllMocks()
+})
+
+async function until(what: string, condition: () => boolean, ms = 8000): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+const info = (uuid: string) => ({
+  uuid,
+  name: 'test',
+  hostname: 'host',
+  pid: 1,
+  volfileId: 'gv0',
+})
+
+async function startBrick(): Promise<Graph> {
+  const graph = new Graph({
+    volfile: parseVolfile(`
+volume m
+  type testing/memory
+end-volume
+volume /b
+  type features/locks
+  subvolumes m
+end-volume
+volume s
+  type protocol/server
+  option transport.socket.bind-address 127.0.0.1
+  option auth.addr./b.allow *
+  subvolumes /b
+end-volume`),
+    definitions,
+    env,
+    process: info('brick'),
+  })
+  await graph.start()
+  cleanups.push(() => graph.stop())
+  return graph
+}
+
+const serverOf = (brick: Graph): Server => brick.xlator('s') as Server
+const openFiles = (brick: Graph): number[] =>
+  (serverOf(brick).dump()['clients'] as { fds: number }[]).map(({ fds }) => fds)
+
+async function mount(brick: Graph): Promise<Graph & { events: GraphEvent[] }> {
+  const events: GraphEvent[] = []
+  const { port } = serverOf(brick).address as TcpAddress
+  const graph = new Graph({
+    volfile: parseVolfile(`
+volume c
+  type protocol/client
+  option remote-host 127.0.0.1
+  option remote-port ${port}
+  option remote-subvolume /b
+end-volume`),
+    definitions,
+    env,
+    process: info(env.random.bytes(16).toString('hex')),
+    onEvent: event => events.push(event),
+  })
+  await graph.start()
+  cleanups.push(() => graph.stop())
+  await until('the brick to come up', () => events.some(each => each.kind === 'child-up'))
+  network.take()
+  return Object.assign(graph, { events })
+}
+
+const ctx: Ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'owner-1' }
+const other: Ctx = { ...ctx, lkOwner: 'owner-2' }
+const fresh = (): Dict => new Dict().setGfid('gfid-req', gfidFromRandom(env.random.bytes(16)))
+const names = (): string[] => network.take().map(({ name }) => name)
+
+function nameLock(loc: Loc, name: string, command: number, by = ctx): Step {
+  const type = EntrylkType.WRLCK
+  return { fop: 'entrylk', args: { loc, domain: 'd', name, command, type }, ctx: by }
+}
+
+function creation(graph: Graph, name: string): { step: Step; fd: Fd } {
+  const loc = entryLoc(graph.inodes.root, name, graph.inodes.create())
+  const flags = OpenFlag.RDWR | OpenFlag.CREAT
+  const fd = graph.openFd(loc.inode, { flags, pid: 1 })
+  const args = { loc, fd, flags, mode: 0o100644, umask: 0, xdata: fresh() }
+  return { step: { fop: 'create', args }, fd }
+}
+
+const writing = (fd: Fd, text: string): Step => ({
+  fop: 'writev',
+  args: { fd, data: Buffer.from(text), offset: 0, flags: 0 },
+})
+
+describe.each([
+  ['a brick that knows compounds', true],
+  ['a brick that does not', false],
+])('%s', (_, knows) => {
+  const start = async () => {
+    if (!knows) vi.spyOn(Peer.prototype, 'compounds', 'get').mockReturnValue(false)
+    const brick = await startBrick()
+    return { brick, graph: await mount(brick) }
+  }
+
+  test('runs lock, create, write in order; the fd is the one that the create opens', async () => {
+    const { brick, graph } = await start()
+    const root = inodeLoc(graph.inodes.root)
+    const { step, fd } = creation(graph, 'f')
+    const reply = await graph.top.compound(ctx, {
+      steps: [nameLock(root, 'f', EntrylkCommand.LOCK_NB, other), step, writing(fd, 'text')],
+    })
+    expect(names()).toEqual(
+      knows ? ['COMPOUND(ENTRYLK CREATE WRITE)'] : ['ENTRYLK', 'CREATE', 'WRITE'],
+    )
+    if (!reply.ok) throw new Error(`errno ${reply.errno}`)
+    const made = stepReply(reply.replies, 1, 'create')
+    if (made?.ok !== true) throw new Error('not created')
+    expect(stepReply(reply.replies, 2, 'writev')).toMatchObject({ ok: true, written: 4 })
+    const inode = graph.inodes.link(fd.inode, made.stat, graph.inodes.root, 'f')
+    if (inode !== fd.inode) fd.moveTo(inode)
+    fd.bind()
+    const read = await graph.top.readv(ctx, { fd, size: 10, offset: 0, flags: 0 })
+    expect(read.ok && read.data.toString()).toBe('text')
+    expect(openFiles(brick)).toEqual([1])
+    // The lock is its own owner's.
+    const mine = nameLock(root, 'f', EntrylkCommand.LOCK_NB)
+    const refused = await graph.top.compound(ctx, { steps: [mine, writing(fd, 'more')] })
+    expect(refused).toMatchObject({ ok: true, replies: [{ ok: false, errno: Errno.EAGAIN }] })
+    const unlock = nameLock(root, 'f', EntrylkCommand.UNLOCK, other)
+    const freed = await graph.top.compound(ctx, {
+      steps: [unlock, mine, { fop: 'readv', args: { fd, size: 10, offset: 1, flags: 0 } }],
+    })
+    if (!freed.ok) throw new Error(`errno ${freed.errno}`)
+    const last = stepReply(freed.replies, 2, 'readv')
+    expect(last?.ok === true && last.data.toString()).toBe('ext')
+    fd.unref()
+    await until('the release', () => openFiles(brick)[0] === 0)
+  })
+
+  test('stops at the first failure, and tells what ran', async () => {
+    const { graph } = await start()
+    const { root } = graph.inodes
+    const absent = entryLoc(root, 'absent', graph.inodes.create())
+    const made = entryLoc(root, 'made', graph.inodes.create())
+    const reply = await graph.top.compound(ctx, {
+      steps: [
+        { fop: 'stat', args: { loc: inodeLoc(root) } },
+        { fop: 'unlink', args: { loc: absent, xflags: 0 } },
+        { fop: 'mkdir', args: { loc: made, mode: 0o755, umask: 0, xdata: fresh() } },
+      ],
+    })
+    expect(reply.ok && reply.replies.length).toBe(2)
+    expect(reply.ok && reply.replies[1]).toMatchObject({ ok: false, errno: Errno.ENOENT })
+    const looked = await graph.top.lookup(ctx, { loc: made })
+    expect(looked).toMatchObject({ ok: false, errno: Errno.ENOENT })
+  })
+
+  test('a step that fails by itself ends the list where it stands', async () => {
+    const { graph } = await start()
+    const { root } = graph.inodes
+    const nothing = inodeLoc(graph.inodes.create())
+    const made = entryLoc(root, 'made', graph.inodes.create())
+    const reply = await graph.top.compound(ctx, {
+      steps: [
+        { fop: 'stat', args: { loc: inodeLoc(root) } },
+        { fop: 'stat', args: { loc: nothing } },
+        { fop: 'mkdir', args: { loc: made, mode: 0o755, umask: 0, xdata: fresh() } },
+      ],
+    })
+    expect(reply).toMatchObject({ replies: [{ ok: true }, { ok: false, errno: Errno.EINVAL }] })
+    expect(names()).toEqual(['STAT'].map(name => (knows ? `COMPOUND(${name})` : name)))
+  })
+
+  test('more than one record holds goes in several', async () => {
+    const { graph } = await start()
+    const { step, fd } = creation(graph, 'f')
+    const stat: Step = { fop: 'stat', args: { loc: inodeLoc(graph.inodes.root) } }
+    const reply = await graph.top.compound(ctx, {
+      steps: [step, writing(fd, 'a'), ...Array.from({ length: 17 }, () => stat), writing(fd, 'b')],
+    })
+    expect(reply.ok && reply.replies.filter(each => each.ok).length).toBe(20)
+    if (knows) expect(names().length).toBe(3)
+    fd.unref()
+  })
+
+  test('POSIX locks and files outlive a broken connection', async () => {
+    const { brick, graph } = await start()
+    const { step, fd } = creation(graph, 'f')
+    const flock = {
+      type: LockType.WRLCK,
+      whence: 0,
+      start: 0n,
+      len: 0n,
+      pid: 1,
+      lkOwner: ctx.lkOwner,
+    }
+    const lock: Step = { fop: 'lk', args: { fd, command: LockCommand.SETLK, flock } }
+    const reply = await graph.top.compound(ctx, { steps: [step, lock] })
+    const made = reply.ok ? stepReply(reply.replies, 0, 'create') : reply
+    if (made?.ok !== true) throw new Error('not created')
+    const inode = graph.inodes.link(fd.inode, made.stat, graph.inodes.root, 'f')
+    ;(inode === fd.inode ? fd : fd.moveTo(inode)).bind()
+    graph.events.length = 0
+    serverOf(brick).disconnectAll()
+    await until('the brick to be back', () => graph.events.some(each => each.kind === 'child-up'))
+    expect(openFiles(brick)).toEqual([1])
+    const refused = await graph.top.lk(other, { ...lock.args, flock } as never)
+    expect(refused).toMatchObject({ ok: false, errno: Errno.EAGAIN })
+    fd.unref()
+  })
+
+  test('without a connection nothing is known', async () => {
+    const { brick, graph } = await start()
+    await brick.stop()
+    await until('the bad news', () => graph.events.some(each => each.kind === 'child-down'))
+    const stat: Step = { fop: 'stat', args: { loc: inodeLoc(graph.inodes.root) } }
+    const reply = await graph.top.compound(ctx, { steps: [stat, stat] })
+    expect(reply).toMatchObject({ ok: false, errno: Errno.ENOTCONN })
+  })
+})
+
+describe('a lock that waits', () => {
+  test('keeps its compound, and no other call of the connection', async () => {
+    const brick = await startBrick()
+    const graph = await mount(brick)
+    const root = inodeLoc(graph.inodes.root)
+    const made = entryLoc(graph.inodes.root, 'made', graph.inodes.create())
+    const held = nameLock(root, 'made', EntrylkCommand.LOCK_NB, other)
+    await graph.top.compound(ctx, { steps: [held, held].slice(0, 1) })
+    const waiting = graph.top.compound(ctx, {
+      steps: [
+        nameLock(root, 'made', EntrylkCommand.LOCK),
+        { fop: 'mkdir', args: { loc: made, mode: 0o755, umask: 0, xdata: fresh() } },
+      ],
+    })
+    const looked = await graph.top.lookup(ctx, { loc: made })
+    expect(looked).toMatchObject({ ok: false, errno: Errno.ENOENT })
+    await graph.top.compound(ctx, {
+      steps: [nameLock(root, 'made', EntrylkCommand.UNLOCK, other)],
+    })
+    expect(await waiting).toMatchObject({ ok: true, replies: [{ ok: true }, { ok: true }] })
+  })
+
+  test('is not taken together with file data', async () => {
+    const brick = await startBrick()
+    const graph = await mount(brick)
+    const { step, fd } = creation(graph, 'f')
+    const lock = nameLock(inodeLoc(graph.inodes.root), 'f', EntrylkCommand.LOCK)
+    const reply = await graph.top.compound(ctx, { steps: [lock, step, writing(fd, 'text')] })
+    expect(reply).toMatchObject({ ok: false, errno: Errno.EINVAL })
+    fd.unref()
+  })
+
+  test('of a client that goes: nothing behind it runs, and nothing stays locked', async () => {
+    const brick = await startBrick()
+    const [one, two] = [await mount(brick), await mount(brick)]
+    const held = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.LOCK_NB, other)
+    const first = await two.top.compound(ctx, { steps: [held] })
+    expect(first).toMatchObject({ replies: [{ ok: true }] })
+    const made = entryLoc(one.inodes.root, 'made', one.inodes.create())
+    const waiting = one.top.compound(ctx, {
+      steps: [
+        nameLock(inodeLoc(one.inodes.root), 'made', EntrylkCommand.LOCK),
+        { fop: 'mkdir', args: { loc: made, mode: 0o755, umask: 0, xdata: fresh() } },
+      ],
+    })
+    await until('the wait', () => {
+      const clients = serverOf(brick).dump()['clients'] as { waitingLocks: number }[]
+      return clients.some(({ waitingLocks }) => waitingLocks === 1)
+    })
+    await one.stop()
+    expect(await waiting).toMatchObject({ ok: false, errno: Errno.ENOTCONN })
+    await until('its end on the brick', () => openFiles(brick).length === 1)
+    const unlock = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.UNLOCK, other)
+    const again = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.LOCK_NB)
+    const reply = await two.top.compound(ctx, { steps: [unlock, again] })
+    expect(reply).toMatchObject({ replies: [{ ok: true }, { ok: true }] })
+    const loc = entryLoc(two.inodes.root, 'made', two.inodes.create())
+    expect(await two.top.lookup(ctx, { loc })).toMatchObject({ ok: false, errno: Errno.ENOENT })
+  })
+})
