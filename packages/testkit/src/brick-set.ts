@@ -1,0 +1,221 @@
+/**
+ * BrickSet: the bricks of one replica set on temporary directories, each with the layers of a real
+ * brick and reached over a socket, below a translator under test. A brick can be cut off and mended,
+ * changed by itself (as operations did that the others missed), and read as it lies on the disk.
+ */
+
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import {
+  type AnyXlatorDefinition,
+  type Env,
+  ROOT_CTX,
+  systemClock,
+  type TcpAddress,
+  type Xlator,
+} from '@ashlar/core'
+import * as sys from '@ashlar/sys'
+import { tcpNetwork } from '@ashlar/transport'
+import { xlators } from '@ashlar/xlators'
+import { type Cuttable, cutOf, cuttable } from './cuttable.ts'
+import { until } from './cluster/until.ts'
+import { TestVolume } from './test-volume.ts'
+
+const UP_MS = 8000
+
+export interface BrickSetOptions {
+  readonly count: number
+  /** The translator over the bricks; it is told of each that comes up. */
+  readonly top: AnyXlatorDefinition
+  /** Its options. */
+  readonly options?: Readonly<Record<string, string>>
+  /** Layers directly above storage/posix of one brick, by position: types without options. */
+  readonly layers?: (index: number) => readonly AnyXlatorDefinition[]
+  /** Volume name: children are called `NAME-client-0` … */
+  readonly name?: string
+  readonly env?: Partial<Env>
+}
+
+/** An entry of the heal index, and the names noted below `entry-changes`. */
+export interface Indices {
+  readonly xattrop: readonly string[]
+  readonly dirty: readonly string[]
+  readonly entryChanges: Readonly<Record<string, readonly string[]>>
+}
+
+interface Listening extends Xlator {
+  readonly address: TcpAddress
+}
+
+export class BrickSet {
+  readonly name: string
+  /** By brick: its directory. */
+  readonly roots: string[] = []
+  /** By brick: its own graph, for changes of this brick alone. */
+  readonly bricks: TestVolume[] = []
+  readonly #options: BrickSetOptions
+  #volume: TestVolume | undefined
+
+  private constructor(options: BrickSetOptions) {
+    this.#options = options
+    this.name = options.name ?? 'gv0'
+  }
+
+  static async start(options: BrickSetOptions): Promise<BrickSet> {
+    const set = new BrickSet(options)
+    for (let i = 0; i < options.count; i++) {
+      const root = mkdtempSync(`${tmpdir()}/brick-${i}-`)
+      set.roots.push(root)
+      set.bricks.push(await set.#startBrick(root, i))
+    }
+    await set.join()
+    return set
+  }
+
+  /** The graph of the translator under test. */
+  get volume(): TestVolume {
+    if (this.#volume === undefined) throw new Error('the set is not joined')
+    return this.#volume
+  }
+
+  get top(): Xlator {
+    return this.volume.graph.xlator(this.name) as Xlator
+  }
+
+  /** What lies between the set and a brick. */
+  link(index: number): Cuttable {
+    return cutOf(this.volume.graph.xlator(this.childName(index))) as Cuttable
+  }
+
+  childName(index: number): string {
+    return `${this.name}-client-${index}`
+  }
+
+  /** Brick `index` loses everything and comes back empty, as one that was replaced. */
+  async replace(index: number): Promise<void> {
+    const root = this.roots[index] as string
+    await this.leave()
+    await this.bricks[index]?.stop()
+    for (const name of readdirSync(root)) rmSync(`${root}/${name}`, { recursive: true })
+    this.bricks[index] = await this.#startBrick(root, index)
+    await this.join()
+  }
+
+  async stop(): Promise<void> {
+    await this.leave()
+    for (const brick of this.bricks) await brick.stop()
+    for (const root of this.roots) rmSync(root, { recursive: true, force: true })
+  }
+
+  /** Builds the graph over the bricks, and waits until all are up. */
+  async join(options: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { top, env } = this.#options
+    const texts = Object.entries({ ...this.#options.options, ...options })
+    const children = this.bricks.map((brick, i) => {
+      const { port } = (brick.graph.xlator('server') as Listening).address
+      return `volume wire-${i}
+  type protocol/client
+  option remote-host 127.0.0.1
+  option remote-port ${port}
+  option remote-subvolume index
+end-volume
+volume ${this.childName(i)}
+  type testing/cuttable
+  subvolumes wire-${i}
+end-volume
+`
+    })
+    const names = this.bricks.map((_, i) => this.childName(i)).join(' ')
+    const volume = new TestVolume({
+      volfile: `${children.join('')}volume ${this.name}
+  type ${top.type}
+${texts.map(([key, value]) => `  option ${key} ${value}\n`).join('')}  subvolumes ${names}
+end-volume`,
+      definitions: [...xlators.values(), cuttable, top],
+      env: { clock: systemClock, ...env, network: tcpNetwork() },
+    })
+    volume.ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'client' }
+    this.#volume = volume
+    await volume.graph.start()
+    await until('all bricks are up', UP_MS, () => this.#ups() === this.bricks.length)
+  }
+
+  #ups(): number {
+    const wires = this.bricks.map((_, i) => this.volume.graph.xlator(`wire-${i}`)?.dump?.())
+    return wires.filter(state => state?.['ready'] === true).length
+  }
+
+  async leave(): Promise<void> {
+    await this.#volume?.stop()
+    this.#volume = undefined
+  }
+
+  #startBrick(root: string, index: number): Promise<TestVolume> {
+    const layers = this.#options.layers?.(index) ?? []
+    let below = 'posix'
+    const extra = layers.map(layer => {
+      const text = `volume ${layer.type.replace('/', '-')}
+  type ${layer.type}
+  subvolumes ${below}
+end-volume
+`
+      below = layer.type.replace('/', '-')
+      return text
+    })
+    return TestVolume.start({
+      brick: true,
+      env: { network: tcpNetwork(), ...this.#options.env },
+      definitions: [...xlators.values(), ...layers],
+      volfile: `volume posix
+  type storage/posix
+  option directory ${root}
+  option fips-mode-rchecksum on
+end-volume
+${extra.join('')}volume locks
+  type features/locks
+  subvolumes ${below}
+end-volume
+volume index
+  type features/index
+  option index-base ${root}/.glusterfs/indices
+  option xattrop-pending-watchlist trusted.afr.${this.name}-
+  option xattrop-dirty-watchlist trusted.afr.dirty
+  subvolumes locks
+end-volume
+volume server
+  type protocol/server
+  option listen-port 0
+  option transport.socket.bind-address 127.0.0.1
+  option auth.addr.index.allow *
+  subvolumes index
+end-volume`,
+    })
+  }
+
+  /** An xattr as it lies on the brick's disk; undefined: it has none. */
+  xattr(index: number, path: string, name: string): Buffer | undefined {
+    const value = sys.lgetxattr(`${this.roots[index]}${path}`, name)
+    return typeof value === 'number' ? undefined : value
+  }
+
+  /** Names of the xattrs on the brick's disk. */
+  xattrNames(index: number, path: string): string[] {
+    const names = sys.llistxattr(`${this.roots[index]}${path}`)
+    return typeof names === 'number' ? [] : names.toSorted()
+  }
+
+  /** What the brick's index holds, base files left out. */
+  indices(index: number): Indices {
+    const base = `${this.roots[index]}/.glusterfs/indices`
+    const names = (kind: string): string[] =>
+      readdirSync(`${base}/${kind}`)
+        .filter(name => !name.startsWith(`${kind}-`))
+        .toSorted()
+    const entryChanges: Record<string, readonly string[]> = {}
+    for (const directory of names('entry-changes')) {
+      if (!statSync(`${base}/entry-changes/${directory}`).isDirectory()) continue
+      entryChanges[directory] = readdirSync(`${base}/entry-changes/${directory}`).toSorted()
+    }
+    return { xattrop: names('xattrop'), dirty: names('dirty'), entryChanges }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * DataPlan: which brick's data is copied to which, from what the bricks have and say. Pure.
+ * Source: xlators/cluster/afr/src/afr-self-heal-data.c.
+ */
+
+import { Errno } from '@ashlar/core'
+import { ChangeKind } from '../changelog.ts'
+import type { Resolution } from '../healer.ts'
+import { first, has, indices, type Members, NOBODY, only, where, without } from '../members.ts'
+import type { ReplicaSet } from '../replica-set.ts'
+import { type Copies, directionOf, present, statOf } from './copies.ts'
+import { type Unhealed, unhealed } from './job.ts'
+import { chooseWinner, ctimeOf, greatest, Refusal, sizeOf } from './split-brain.ts'
+
+export interface Plan {
+  /** Position of the copy that is copied. */
+  readonly source: number
+  readonly sinks: Members
+}
+
+/** The plan of a data heal; sinks may be nobody. All bricks have given their copy. */
+export function planData(
+  set: ReplicaSet,
+  copies: Copies,
+  resolution: Resolution | undefined,
+): Plan | Unhealed {
+  const members = present(copies)
+  const data = members & set.dataBricks
+  const direction = directionOf(set, copies, ChangeKind.DATA)
+  if (direction.splitBrain) return planSplit(set, copies, data, resolution)
+  if (resolution !== undefined) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)
+  const good = direction.sources & data
+  if (good === NOBODY) return arbiterOnly(set, copies, direction.sinks)
+  const sources = settleSources(copies, good, direction.witness)
+  const arbiter = direction.sources & ~set.dataBricks
+  return { source: choose(copies, sources), sinks: without(members, sources | arbiter) }
+}
+
+function planSplit(
+  set: ReplicaSet,
+  copies: Copies,
+  candidates: Members,
+  resolution: Resolution | undefined,
+): Plan | Unhealed {
+  const members = present(copies)
+  const empty = indices(candidates).every(index => statOf(copies, index).size === 0)
+  const winner =
+    empty && resolution === undefined
+      ? first(candidates)
+      : chooseWinner(set, { kind: ChangeKind.DATA, copies, candidates, resolution })
+  if (typeof winner !== 'number') return winner
+  if (!has(candidates, winner))
+    return unhealed(Errno.EIO, `${set.child(winner).name} keeps no data`, true)
+  return { source: winner, sinks: without(members, only(winner)) }
+}
+
+/** The arbiter alone is without blame, and has nothing to copy from. */
+function arbiterOnly(set: ReplicaSet, copies: Copies, sinks: Members): Plan | Unhealed {
+  const members = present(copies)
+  const empty = indices(members).every(index => statOf(copies, index).size === 0)
+  if (empty) return { source: set.arbiter, sinks }
+  return unhealed(Errno.EIO, 'only the arbiter is up to date: no brick has the data', false)
+}
+
+/**
+ * Sources whose content may differ (another size, or an operation of which the end is not known):
+ * the largest, of those who have seen most, of those the newest.
+ */
+export function settleSources(
+  copies: Copies,
+  sources: Members,
+  witness: readonly number[],
+): Members {
+  const positions = indices(sources)
+  const sizes = new Set(positions.map(index => statOf(copies, index).size))
+  const witnessed = positions.some(index => (witness[index] ?? 0) > 0)
+  if (sizes.size <= 1 && !witnessed) return sources
+  const largest = greatest(copies, sources, sizeOf)
+  const most = Math.max(...indices(largest).map(index => witness[index] ?? 0))
+  const seen = where(copies.length, index => has(largest, index) && (witness[index] ?? 0) === most)
+  return only(first(greatest(copies, seen, ctimeOf)))
+}
+
+/** Spreads the reading over the sources, by gfid. */
+function choose(copies: Copies, sources: Members): number {
+  const positions = indices(sources)
+  const { gfid } = statOf(copies, positions[0] as number)
+  return positions[gfid.charCodeAt(15) % positions.length] as number
+}
