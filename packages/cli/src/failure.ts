@@ -4,7 +4,7 @@
 
 import { RefusedError } from './api-client.ts'
 import type { CommandInput } from './command.ts'
-import { cliOutput, element } from './xml.ts'
+import { cliOutput, element, type XmlElement } from './xml.ts'
 
 /** General failure of a glusterd operation in XML documents. */
 export const OPERATION_FAILED = 30_800
@@ -16,6 +16,8 @@ export interface FailureForm {
   readonly text: (message: string) => string
   /** opErrno of the document. */
   readonly errno?: number
+  /** What else the document holds. */
+  readonly body?: readonly XmlElement[]
   /** cliOp and output of the document. */
   readonly operation?: { readonly name: string; readonly output: (message: string) => string }
 }
@@ -45,11 +47,12 @@ function showRefusal(input: CommandInput, form: FailureForm, error: RefusedError
     return exitStatus
   }
   if (options.format === 'xml') {
-    const { operation } = form
+    const { operation, body = [] } = form
     terminal.out(
       cliOutput({ ret: -1, errno: form.errno ?? OPERATION_FAILED, message }, [
         operation === undefined ? undefined : element('cliOp', operation.name),
         operation === undefined ? undefined : element('output', operation.output(message)),
+        ...body,
       ]),
     )
     return 0

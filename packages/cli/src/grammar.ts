@@ -14,6 +14,8 @@ export interface GrammarRow {
   readonly pattern: string
   readonly help: string
   readonly helpClass: HelpClass | undefined
+  /** How long its answer may take, where that is not the usual time. */
+  readonly timeoutSeconds?: number
   /** Absent: part of the grammar, but this release cannot do it. */
   readonly run?: Command
 }

@@ -9,9 +9,20 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { silentLog, systemClock, systemRandom } from '@ashlar/core'
-import { type BrickLauncher, type BrickSpec, Glusterd, resolveSettings } from '@ashlar/glusterd'
-import { tcpNetwork } from '@ashlar/transport'
+import { Dict, silentLog, systemClock, systemRandom } from '@ashlar/core'
+import {
+  type BrickSpec,
+  Glusterd,
+  type HealProgram,
+  type HealQuestion,
+  type Launcher,
+  type ProcessSpec,
+  resolveSettings,
+} from '@ashlar/glusterd'
+import { healOperation } from '@ashlar/host'
+import { type IncomingCall, RpcServer, tcpNetwork } from '@ashlar/transport'
+import { brickProgram } from '@ashlar/wire'
+import type { Healer } from '@ashlar/xlators'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runInteractive } from './interactive.ts'
 import { runLine } from './run.ts'
@@ -29,20 +40,30 @@ const recording = JSON.parse(
   gunzipSync(readFileSync(new URL('../fixtures/cli.json.gz', import.meta.url))).toString(),
 ) as Invocation[]
 
+const ENV = {
+  clock: systemClock,
+  random: systemRandom(),
+  network: tcpNetwork(),
+  log: silentLog,
+}
+
 /** Commands of this release, as first words of recorded lines. */
 const COMMANDS =
-  /^(volume$|volume (create|start|stop|delete|info|status|list|set|get|reset|bogus|rename|tier)|peer (status|bogus)|pool( list)?|system:: (uuid get|getwd|volume-id)|version|bogus|ganesha.*|eventsapi.*|)( |$)/
+  /^(volume$|volume (create|start|stop|delete|info|status|list|set|get|reset|heal|(add|remove|replace|reset)-brick|bogus|rename|tier)|peer (status|bogus)|pool( list)?|system:: (uuid get|getwd|volume-id)|version|bogus|ganesha.*|eventsapi.*|)( |$)/
 
 /** Recordings that cannot be the same here, by their number in the recording. */
 const SKIPPED = new Map<number, string>([
   ...range(0, 1, 'the version is our own, and so is the wording of help'),
   ...range(44, 51, 'there are no peers yet'),
   ...range(130, 141, 'facts of the file system and of brick processes'),
-  ...range(144, 147, 'clients of real bricks; the self-heal daemon'),
+  ...range(144, 145, 'clients of real bricks'),
   ...range(154, 155, 'facts of the file system'),
   ...range(217, 224, 'clients of real bricks'),
   ...range(272, 273, 'a brick was killed'),
-  ...range(313, 352, 'bricks were added and removed, a rebalance was running'),
+  ...range(302, 302, 'says which server has refused'),
+  ...range(313, 322, 'a rebalance was running'),
+  ...range(328, 337, 'a rebalance was running'),
+  ...range(339, 339, 'the rebalance had changed who may connect'),
   ...range(391, 391, 'the wording of help'),
   ...range(416, 430, 'a peer was down'),
   ...range(454, 454, 'the same name on two servers'),
@@ -53,7 +74,13 @@ const SKIPPED = new Map<number, string>([
 ])
 
 /** Sets over several servers: here all bricks are on one, which takes `force`. */
-const FORCED = new Set([68, 88, 109, 111, 112, 113])
+const FORCED = new Set([68, 88, 109, 111, 112, 113, 342])
+/** What was set between recorded commands, by the number of the next one. */
+const BETWEEN = new Map([
+  [225, 'volume set rep3 performance.cache-size 256MB cluster.quorum-type auto user.note hello'],
+])
+/** A rebalance had moved the files: the brick goes without. */
+const COMMITTED = 338
 /** From here on the daemon was stopped. */
 const DAEMON_STOPPED = 476
 
@@ -61,25 +88,150 @@ function range(first: number, last: number, why: string): [number, string][] {
   return Array.from({ length: last - first + 1 }, (_, n) => [first + n, why])
 }
 
-/** Bricks that run as long as nobody signals them. */
-class PretendedBricks implements BrickLauncher {
+const HEALER_PID = 9_999
+
+/** Processes that run as long as nobody signals them; the self-heal daemon answers. */
+class PretendedProcesses implements Launcher {
   readonly #pids = new Map<string, number>()
+  #healer: PretendedHealer | undefined
+  #started = 10_000
   signIn: (spec: BrickSpec, pid: number) => void = () => {}
 
-  launch(spec: BrickSpec): Promise<void> {
-    const pid = 10_000 + this.#pids.size
-    this.#pids.set(spec.path, pid)
-    this.signIn(spec, pid)
-    return Promise.resolve()
+  async launch(spec: ProcessSpec): Promise<void> {
+    if (spec.program === 'client') {
+      this.#healer = new PretendedHealer(spec)
+      return this.#healer.listen()
+    }
+    const pid = this.#started++
+    this.#pids.set(spec.sign, pid)
+    this.signIn(spec as BrickSpec, pid)
   }
 
-  running(spec: BrickSpec): number | undefined {
-    return this.#pids.get(spec.path)
+  running(spec: ProcessSpec): number | undefined {
+    if (spec.program === 'brick') return this.#pids.get(spec.sign)
+    return this.#healer?.pidFiles.has(spec.pidFile) === true ? HEALER_PID : undefined
   }
 
   signal(pid: number): boolean {
+    if (pid === HEALER_PID) this.#healer = undefined
     for (const [path, each] of this.#pids) if (each === pid) this.#pids.delete(path)
     return true
+  }
+}
+
+/** A self-heal daemon over healers that have nothing to do. */
+class PretendedHealer {
+  readonly pidFiles: Set<string>
+  readonly #socket: string
+  readonly #volumes = new Map<string, string>()
+  readonly #server: RpcServer
+
+  constructor({ socket, pidFile, words }: ProcessSpec) {
+    this.#socket = socket
+    this.pidFiles = new Set([pidFile])
+    this.#volumes.set(words[words.indexOf('--volfile-id') + 1] as string, pidFile)
+    this.#server = new RpcServer({
+      env: ENV,
+      programs: [{ program: brickProgram, handle: call => void this.#answer(call as Call) }],
+    })
+  }
+
+  async listen(): Promise<void> {
+    await this.#server.listen({ path: this.#socket })
+  }
+
+  async #answer(call: Call): Promise<void> {
+    const { procedures } = brickProgram
+    const { name, input, dict } = call.args
+    let output = new Dict()
+    if (call.row === procedures.SVC_ATTACH) {
+      const pidFile = dict?.getString('pidfile') as string
+      this.#volumes.set(name, pidFile)
+      this.pidFiles.add(pidFile)
+    } else if (call.row === procedures.SVC_DETACH) {
+      this.pidFiles.delete(this.#volumes.get(name) as string)
+      this.#volumes.delete(name)
+    } else if (call.row === procedures.NODE_STATUS) {
+      output.setInt('count', this.#volumes.size)
+      const names = [...this.#volumes.keys()]
+      for (const [n, id] of names.entries()) output.setString(`volume-${n}`, id.slice(4))
+    } else {
+      const healers = [pretendedHealer('rep3-replicate-0'), pretendedHealer('ec21-disperse-0')]
+      output = (await healOperation(healers, input as Dict)) as Dict
+    }
+    call.reply({ ret: 0, errno: 0, output, errstr: '' })
+  }
+}
+
+type Call = IncomingCall<{ name: string; input: unknown; dict: Dict | undefined }>
+
+/** The second brick was down for a while, as `state` tells. */
+const state = { down: false, entries: [] as string[] }
+
+/** What the crawls of the recorded set were, by brick. */
+const CRAWLS = [
+  ['INDEX', 'INDEX', 'INDEX'],
+  ['INDEX', 'INDEX'],
+  ['INDEX', 'INDEX', 'FULL'],
+] as const
+
+function pretendedHealer(name: string): Healer {
+  const bricks = [0, 1, 2].map(n => ({ brick: `client-${n}`, up: n !== 1 || !state.down }))
+  const crawls = CRAWLS.flatMap((types, n) =>
+    types.map(type => {
+      const brick = `client-${n}`
+      return { brick, type, started: 0, ended: 1000, healed: 0, splitBrain: 0, failed: 0 }
+    }),
+  )
+  const nothing = (): Promise<never[]> => Promise.resolve([])
+  return {
+    name,
+    bricks,
+    healIndex: () => {},
+    healFull: () => {},
+    info: nothing,
+    counts: () => Promise.resolve(bricks.map(({ up }) => (up ? state.entries.length : undefined))),
+    statistics: () => crawls,
+    resolve: nothing,
+    markEmpty: () => Promise.resolve(undefined),
+  }
+}
+
+/** What the short process would print. */
+class PretendedHealProgram implements HealProgram {
+  bricks: (volume: string) => { host: string; path: string }[] = () => []
+  readonly marked: string[] = []
+
+  run(volume: string, question: HealQuestion): Promise<unknown> {
+    if (question.kind === 'mark-empty') {
+      this.marked.push(...question.bricks)
+      return Promise.resolve({})
+    }
+    if (question.kind !== 'info') {
+      const file = question.file ?? ''
+      return Promise.resolve({
+        files: [{ file, healed: false, reason: 'File not in split-brain' }],
+      })
+    }
+    const bricks = this.bricks(volume).map(({ host, path }, n) => {
+      const down = n === 1 && state.down
+      // A brick that has just come knows of nothing.
+      const entries = down || path.includes('new') ? [] : state.entries
+      return {
+        host,
+        path,
+        connected: !down,
+        status: down ? 'Transport endpoint is not connected' : 'Connected',
+        entries: entries.map(each => ({
+          gfid: '00000000-0000-0000-0000-000000000001',
+          path: each,
+          state: 'pending',
+          reason: '',
+          age: null,
+        })),
+      }
+    })
+    return Promise.resolve({ bricks })
   }
 }
 
@@ -110,19 +262,21 @@ async function run(argv: readonly string[], stdin: string, socket: string): Prom
   return result
 }
 
-/** What differs from run to run: identities, ports, pids, and self-heal daemons, which we lack. */
+/** What differs from run to run: identities, times, ports, pids; and other servers' daemons. */
 function normalise(text: string): string {
   let removed = 0
   return text
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'UUID')
-    .replace(/^Self-heal Daemon on .*\n/gm, '')
+    .replace(/^Self-heal Daemon on (?!localhost).*\n/gm, '')
+    .replace(/(^Self-heal Daemon on localhost .* Y {7})\d+ *$/gm, '$1PID')
+    .replace(/^((Starting|Ending) time of crawl: ).*$/gm, '$1TIME')
     .replace(/\d{5} {5}0 {10}Y {7}\d+ *$/gm, 'PORT     0          Y       PID')
     .replace(/<(port|tcp)>\d+</g, '<$1>PORT<')
     .replace(/<pid>\d+</g, '<pid>PID<')
     .replace(/<volume>[^]*?<\/volume>/g, volume => {
       removed = 0
       const kept = volume.replace(
-        / *<node>\s*<hostname>Self-heal Daemon<\/hostname>[^]*?<\/node>\n/g,
+        / *<node>\s*<hostname>Self-heal Daemon<\/hostname>\s*<path>(?!localhost)[^]*?<\/node>\n/g,
         () => {
           removed += 1
           return ''
@@ -135,12 +289,22 @@ function normalise(text: string): string {
     })
 }
 
+/** Entries of the first brick, as the recording has them; as many, where it has only the number. */
+function recordedEntries(text: string, number: number): string[] {
+  if (number === 275) return ['/f1', '/f2', '/f3', '/new', '/']
+  const count = Number(/(?:Number of|>numberOfE|NumberOfE)\D*?(\d+)/.exec(text)?.[1] ?? 0)
+  const listed = text.split('\n\n')[0]?.match(/^\/.*(?= $)/gm) ?? []
+  if (listed.length > 0) return [...listed]
+  return Array.from({ length: count }, (_, n) => `/${n}`)
+}
+
 describe('recorded sessions', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'ashlar-replay-'))
   // As long as `/data/bricks`, so that columns stay where they are.
   const bricks = `/dev/shm/${process.pid.toString(36).slice(-3).padStart(3, '0')}`
   const work = join(scratch, 'lib')
   const socket = join(scratch, 'api.sock')
+  const healProgram = new PretendedHealProgram()
   let daemon: Glusterd | undefined
 
   const translate = (text: string): string =>
@@ -152,7 +316,7 @@ describe('recorded sessions', () => {
   beforeAll(async () => {
     rmSync(bricks, { recursive: true, force: true })
     mkdirSync(bricks)
-    const launcher = new PretendedBricks()
+    const launcher = new PretendedProcesses()
     const settings = resolveSettings(
       {
         workDirectory: work,
@@ -167,19 +331,15 @@ describe('recorded sessions', () => {
       {},
       '/nonexistent',
     )
-    const env = {
-      clock: systemClock,
-      random: systemRandom(),
-      network: tcpNetwork(),
-      log: silentLog,
-    }
     daemon = await Glusterd.start({
       settings,
-      env,
+      env: ENV,
       launcher,
+      healProgram,
       servedKinds: new Set(['distribute', 'replicate', 'disperse']),
     })
-    const { portmap } = daemon
+    const { portmap, manager } = daemon
+    healProgram.bricks = volume => manager.volume(volume).bricks
     launcher.signIn = (spec, pid) => portmap.signIn(spec.path, portOf(spec), pid, undefined)
   })
 
@@ -200,7 +360,18 @@ describe('recorded sessions', () => {
         await daemon?.stop()
         daemon = undefined
       }
+      state.down = number >= 272 && number <= 278
+      state.entries = recordedEntries(recorded.stdout, number)
+      const between = BETWEEN.get(number)
+      if (between !== undefined) {
+        expect(await run(between.split(' '), '', socket)).toMatchObject({ exit: 0 })
+      }
       const force = FORCED.has(number) ? ['force'] : []
+      if (number === COMMITTED) {
+        const forced = words.map(word => translate(word === 'commit' ? 'force' : word))
+        expect(await run(forced, '', socket)).toMatchObject({ exit: 0 })
+        return
+      }
       const ours = await run([...words.map(translate), ...force], recorded.stdin ?? '', socket)
       expect({ ...ours, stdout: normalise(ours.stdout) }).toEqual({
         exit: recorded.exit,
@@ -209,4 +380,9 @@ describe('recorded sessions', () => {
       })
     })
   }
+
+  it('marks bricks that came as empty', () => {
+    // A third copy, what replaced it, and the same after it was reset.
+    expect(healProgram.marked).toEqual(['rep3-client-3', 'rep3-client-3', 'rep3-client-3'])
+  })
 })

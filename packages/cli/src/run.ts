@@ -92,7 +92,8 @@ async function runWords(
     return 1
   }
   const socket = options.socket ?? defaultSocket(environment)
-  const timeoutMs = options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000
+  const seconds = options.timeoutSeconds ?? row.timeoutSeconds
+  const timeoutMs = seconds === undefined ? undefined : seconds * 1000
   const api = apiClient(socket, timeoutMs)
   try {
     return await row.run({ words: rest, options, terminal, api })

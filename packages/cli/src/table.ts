@@ -7,6 +7,8 @@ import { getVolfile, getWorkDirectory, uuidGet } from './commands/system.ts'
 import { peerStatus, poolList } from './commands/peers.ts'
 import { createVolume, deleteVolume, startVolume, stopVolume } from './commands/volume-life.ts'
 import { getOptions, resetVolume, setOptions } from './commands/volume-options.ts'
+import { addBrick, removeBrick, replaceBrick, resetBrick } from './commands/volume-bricks.ts'
+import { volumeHeal } from './commands/volume-heal.ts'
 import { volumeInfo, volumeList } from './commands/volume-info.ts'
 import { volumeStatus } from './commands/volume-status.ts'
 import type { GrammarRow, HelpClass } from './grammar.ts'
@@ -19,6 +21,14 @@ const CREATE_PATTERN =
 const STATUS_PATTERN =
   'volume status [all | <VOLNAME> [nfs|shd|<BRICK>|quotad]] ' +
   '[detail|clients|mem|inode|fd|callpool|tasks|client-list]'
+
+const HEAL_PATTERN =
+  'volume heal <VOLNAME> [enable | disable | full |statistics [heal-count [replica ' +
+  '<HOSTNAME:BRICKNAME>]] |info [summary | split-brain] |split-brain {bigger-file <FILE> | ' +
+  'latest-mtime <FILE> |source-brick <HOSTNAME:BRICKNAME> [<FILE>]} |granular-entry-heal ' +
+  '{enable | disable}]'
+/** GlusterFS's own command line waits as long. */
+const HEAL_SECONDS_MAX = 600
 
 /** Commands that work. */
 const AVAILABLE: readonly GrammarRow[] = [
@@ -94,6 +104,44 @@ const AVAILABLE: readonly GrammarRow[] = [
     run: resetVolume,
   },
   {
+    words: 'volume heal',
+    pattern: HEAL_PATTERN,
+    help: 'show what is to be healed, heal it, decide split-brains',
+    helpClass: 'volume',
+    timeoutSeconds: HEAL_SECONDS_MAX,
+    run: volumeHeal,
+  },
+  {
+    words: 'volume add-brick',
+    pattern:
+      'volume add-brick <VOLNAME> [<replica> <COUNT> [arbiter <COUNT>]] <NEW-BRICK> ... [force]',
+    help: 'make a volume wider, or give it more copies',
+    helpClass: 'volume',
+    run: addBrick,
+  },
+  {
+    words: 'volume remove-brick',
+    pattern:
+      'volume remove-brick <VOLNAME> [replica <COUNT>] <BRICK> ... <start|stop|status|commit|force>',
+    help: 'take bricks out of a volume',
+    helpClass: 'volume',
+    run: removeBrick,
+  },
+  {
+    words: 'volume replace-brick',
+    pattern: 'volume replace-brick <VOLNAME> <SOURCE-BRICK> <NEW-BRICK> {commit force}',
+    help: 'put an empty brick in the place of another; it is healed',
+    helpClass: 'volume',
+    run: replaceBrick,
+  },
+  {
+    words: 'volume reset-brick',
+    pattern: 'volume reset-brick <VOLNAME> <SOURCE-BRICK> {{start} | {<NEW-BRICK> commit}}',
+    help: 'take a brick down; take its emptied directory into use again',
+    helpClass: 'volume',
+    run: resetBrick,
+  },
+  {
     words: 'peer status',
     pattern: 'peer status',
     help: 'show the other servers of the pool',
@@ -151,14 +199,9 @@ const HELP_CLASSES: readonly (readonly [words: string, name: HelpClass, help: st
 
 /** GlusterFS's commands that this release does not have yet. */
 const MISSING: readonly string[] = [
-  'volume add-brick',
-  'volume remove-brick',
   'volume rebalance',
-  'volume replace-brick',
-  'volume reset-brick',
   'volume sync',
   'volume log',
-  'volume heal',
   'volume statedump',
   'volume clear-locks',
   'volume barrier',

@@ -24,12 +24,25 @@ export function cliOutput(
   result: { ret: number; errno: number; message: string },
   body: readonly (XmlElement | undefined)[] = [],
 ): string {
-  const root = element('cliOutput', [
+  return cliDocument([...resultElements(result), ...body])
+}
+
+/** What every document says of the command's result. */
+export function resultElements(result: {
+  ret: number
+  errno: number
+  message: string
+}): XmlElement[] {
+  return [
     element('opRet', result.ret),
     element('opErrno', result.errno),
     element('opErrstr', result.message),
-    ...body,
-  ])
+  ]
+}
+
+/** A document with just these elements. */
+export function cliDocument(content: readonly (XmlElement | undefined)[]): string {
+  const root = element('cliOutput', content)
   return `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n${printElement(root, '')}`
 }
 

@@ -44,6 +44,12 @@ export const MANAGEMENT_ERRORS = {
   },
   GROUP_NOT_FOUND: { httpStatus: 404, exitStatus: 1, meaning: 'There is no such option profile.' },
   GROUP_INVALID: { httpStatus: 422, exitStatus: 1, meaning: 'The option profile is damaged.' },
+  HEAL_UNAVAILABLE: {
+    httpStatus: 409,
+    exitStatus: 1,
+    meaning: 'The volume keeps no copies, or nobody looks after them now.',
+  },
+  HEAL_FAILED: { httpStatus: 500, exitStatus: 1, meaning: 'Bricks could not be looked at.' },
   VOLFILE_NOT_FOUND: { httpStatus: 404, exitStatus: 1, meaning: 'No volfile has this id.' },
   NOT_AVAILABLE: {
     httpStatus: 501,

@@ -4,6 +4,8 @@
  * command line and the web console alike.
  */
 
+export * from './bricks.ts'
 export * from './errors.ts'
+export * from './heal.ts'
 export * from './status.ts'
 export * from './volume.ts'

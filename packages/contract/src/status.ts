@@ -42,8 +42,23 @@ export const brickStatus = z.object({
 })
 export type BrickStatusView = z.infer<typeof brickStatus>
 
+/** A process of a server that looks after its volumes. */
+export const daemonStatus = z.object({
+  kind: z.literal('selfHeal'),
+  /** `localhost`, or the name of the other server. */
+  host: z.string(),
+  peer: z.string(),
+  online: z.boolean(),
+  pid: z.number().int().nullable(),
+})
+export type DaemonStatusView = z.infer<typeof daemonStatus>
+
 /** Processes of a started volume. */
-export const volumeProcesses = z.object({ volume: z.string(), bricks: z.array(brickStatus) })
+export const volumeProcesses = z.object({
+  volume: z.string(),
+  bricks: z.array(brickStatus),
+  daemons: z.array(daemonStatus),
+})
 export type VolumeProcesses = z.infer<typeof volumeProcesses>
 
 /** What `status` shall look at besides the processes. */
@@ -51,6 +66,8 @@ export const statusQuery = z.object({
   detail: z.enum(['filesystem', 'clients']).optional(),
   /** `HOST:/PATH`: this brick only. */
   brick: z.string().optional(),
+  /** This kind of daemon only. */
+  daemon: z.literal('selfHeal').optional(),
 })
 
 /** This server. */

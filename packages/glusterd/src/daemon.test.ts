@@ -11,7 +11,7 @@ import { type Address, Dict, Errno, silentLog, systemClock, systemRandom } from 
 import { isFailure, RpcClient, tcpNetwork } from '@ashlar/transport'
 import { callbackProgram, handshakeProgram, portmapProgram } from '@ashlar/wire'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { BrickLauncher } from './bricks/launcher.ts'
+import type { Launcher } from './bricks/launcher.ts'
 import type { BrickSpec } from './bricks/spec.ts'
 import { Glusterd } from './daemon.ts'
 import { resolveSettings, type Settings } from './settings.ts'
@@ -30,7 +30,7 @@ const env = {
 }
 
 /** Bricks that are a table entry: alive from launch to signal. */
-class Table implements BrickLauncher {
+class Table implements Launcher {
   readonly alive = new Map<string, number>()
   readonly launched: BrickSpec[] = []
   launchedNow: (spec: BrickSpec) => void = () => {}

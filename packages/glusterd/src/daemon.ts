@@ -8,10 +8,12 @@ import { join } from 'node:path'
 import { type Address, addressText, type Env } from '@ashlar/core'
 import type { FastifyInstance } from 'fastify'
 import { buildApi, listenApi } from './api/server.ts'
-import { type BrickLauncher, ProcessLauncher } from './bricks/launcher.ts'
+import { type Launcher, ProcessLauncher } from './bricks/launcher.ts'
 import { Portmap } from './bricks/portmap.ts'
 import { loadSocketNamer } from './bricks/socket-name.ts'
 import { BrickSupervisor } from './bricks/supervisor.ts'
+import { type HealProgram, ProcessHealProgram } from './heal/program.ts'
+import { HealSupervisor } from './heal/supervisor.ts'
 import { Hooks } from './hooks.ts'
 import { Manager, SERVED_KINDS } from './manager.ts'
 import { MAX_OP_VERSION } from './options/change.ts'
@@ -27,8 +29,10 @@ export const VERSION = '0.1.0'
 export interface GlusterdOptions {
   readonly settings: Settings
   readonly env: Env
-  /** How bricks are started; processes of `settings.brickProgram` when absent. */
-  readonly launcher?: BrickLauncher
+  /** How bricks and daemons are started; as processes of the settings' programs when absent. */
+  readonly launcher?: Launcher
+  /** What looks at what is to be healed; a process of `settings.healProgram` when absent. */
+  readonly healProgram?: HealProgram
   /** Volume types that may be started; those of this release when absent. */
   readonly servedKinds?: ReadonlySet<VolumeKind>
 }
@@ -41,6 +45,7 @@ interface Parts {
   readonly api: FastifyInstance
   readonly server: ManagementServer
   readonly hooks: Hooks
+  readonly healer: HealSupervisor
 }
 
 export class Glusterd {
@@ -63,7 +68,7 @@ export class Glusterd {
     return this.#parts.address
   }
 
-  /** Resolves when the bricks of started volumes have been found or started. */
+  /** Resolves when the processes of started volumes have been found or started. */
   get adopted(): Promise<void> {
     return this.#parts.adopted
   }
@@ -91,24 +96,25 @@ export class Glusterd {
       port: settings.port,
     })
     env.log.info('listening', { address: addressText(bound) })
-    const bricks = new BrickSupervisor({
-      settings,
-      env,
-      store,
-      portmap,
-      launcher: options.launcher ?? new ProcessLauncher(settings.brickProgram, env),
-      nameSocket: await loadSocketNamer(),
-    })
+    const launcher =
+      options.launcher ??
+      new ProcessLauncher({ brick: settings.brickProgram, client: settings.clientProgram }, env)
+    const nameSocket = await loadSocketNamer()
+    const bricks = new BrickSupervisor({ settings, env, store, portmap, launcher, nameSocket })
+    const healer = new HealSupervisor({ settings, env, store, launcher, nameSocket })
     const hooks = new Hooks(settings, env)
     const manager = new Manager({
       env,
       settings,
       store,
       bricks,
+      healer,
+      healProgram: options.healProgram ?? new ProcessHealProgram(settings, env),
       hooks,
       host: new LocalHost(settings.hostnames),
       servedKinds: options.servedKinds ?? SERVED_KINDS,
       volfilesChanged: () => server.volfilesChanged(),
+      holdNews: () => server.holdNews(),
     })
     const api = await buildApi({
       env,
@@ -126,15 +132,19 @@ export class Glusterd {
       },
     })
     await listenApi(api, settings.apiSocket)
-    const adopted = bricks.adopt(store.volumes()).catch((error: unknown) => {
-      env.log.error('bricks could not be looked after', { reason: String(error) })
-    })
-    return new Glusterd({ manager, portmap, address: bound, adopted, api, server, hooks })
+    const adopted = bricks
+      .adopt(store.volumes())
+      .catch((error: unknown) => {
+        env.log.error('bricks could not be looked after', { reason: String(error) })
+      })
+      .then(() => healer.follow())
+    return new Glusterd({ manager, portmap, address: bound, adopted, api, server, hooks, healer })
   }
 
-  /** Stops serving. Bricks go on. */
+  /** Stops serving. Bricks and the self-heal daemon go on. */
   async stop(): Promise<void> {
-    const { hooks, api, server } = this.#parts
+    const { hooks, api, server, healer } = this.#parts
+    await healer.stop()
     await hooks.idle()
     await api.close()
     await server.close()

@@ -8,7 +8,15 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Env } from '@ashlar/core'
 
-export type HookedOperation = 'create' | 'delete' | 'start' | 'stop' | 'set' | 'reset'
+export type HookedOperation =
+  | 'create'
+  | 'delete'
+  | 'start'
+  | 'stop'
+  | 'set'
+  | 'reset'
+  | 'add-brick'
+  | 'remove-brick'
 export type HookPhase = 'pre' | 'post'
 
 /** A script that runs longer is ended: a command must not wait for it for ever. */

@@ -13,64 +13,56 @@ import {
   type VolumeProcesses,
   type VolumeView,
 } from '@ashlar/contract'
-import type { Env } from '@ashlar/core'
-import type { BrickSupervisor } from './bricks/supervisor.ts'
+import { BrickChanges } from './bricks/changes.ts'
+import { changed, Desk, type ManagerParts } from './desk.ts'
 import { readGroup } from './groups.ts'
-import type { Hooks } from './hooks.ts'
+import { HealCommands } from './heal/commands.ts'
 import { changedOptions, checkPoolOption, MAX_OP_VERSION, resetOptions } from './options/change.ts'
 import { optionHelp } from './options/help.ts'
 import { completeKey, isUserKey, rowsOf, suggestion } from './options/lookup.ts'
 import { updateOpVersions } from './options/op-version.ts'
 import { findVolfile } from './rpc/volfile-id.ts'
-import type { Settings } from './settings.ts'
-import type { PoolStore } from './store/pool-store.ts'
 import { claimBrick, prepareBrick, type Undo, verifyBrick } from './volume/brick-directory.ts'
-import type { LocalHost } from './volume/host.ts'
-import { placeBricks } from './volume/placement.ts'
+import { placeBricks, refuseOneServer, setsOf } from './volume/placement.ts'
 import { newVolume } from './volume/shape.ts'
-import { brickProcesses, type StatusQuery } from './volume/status.ts'
-import { allOptionViews, optionView, poolOptionViews, volumeView } from './volume/view.ts'
+import { type StatusQuery, volumeProcesses } from './volume/status.ts'
+import { allOptionViews, optionView, poolOptionViews } from './volume/view.ts'
 import type { Volume } from './volume/volume.ts'
 
-export interface ManagerParts {
-  readonly env: Env
-  readonly settings: Settings
-  readonly store: PoolStore
-  readonly bricks: BrickSupervisor
-  readonly hooks: Hooks
-  readonly host: LocalHost
-  readonly servedKinds: ReadonlySet<Volume['kind']>
-  /** Told when a volfile has changed. */
-  readonly volfilesChanged: () => void
-}
-
 /** Types whose client translators this release has; others can be defined but not started. */
-export const SERVED_KINDS: ReadonlySet<Volume['kind']> = new Set(['distribute'])
+export const SERVED_KINDS: ReadonlySet<Volume['kind']> = new Set(['distribute', 'replicate'])
 
 export class Manager {
+  /** What is to be healed, and doing it. */
+  readonly heal: HealCommands
+  /** Adding, removing and replacing bricks. */
+  readonly bricks: BrickChanges
   readonly #parts: ManagerParts
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #desk: Desk
 
   constructor(parts: ManagerParts) {
     this.#parts = parts
+    this.#desk = new Desk(parts)
+    this.heal = new HealCommands(this.#desk)
+    this.bricks = new BrickChanges(this.#desk)
   }
 
   volumes(): VolumeView[] {
-    return this.#parts.store.volumes().map(volume => this.#view(volume))
+    return this.#parts.store.volumes().map(volume => this.#desk.view(volume))
   }
 
   volume(name: string): VolumeView {
-    return this.#view(this.#find(name))
+    return this.#desk.view(this.#desk.find(name))
   }
 
   create(request: CreateVolumeRequest): Promise<VolumeView> {
-    return this.#exclusively(() => this.#create(request))
+    return this.#desk.exclusively(() => this.#create(request))
   }
 
   delete(name: string): Promise<VolumeView> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { store, hooks } = this.#parts
-      const volume = this.#find(name)
+      const volume = this.#desk.find(name)
       if (volume.status === 'started') {
         throw new ManagementError(
           'VOLUME_STARTED',
@@ -78,7 +70,7 @@ export class Manager {
         )
       }
       await hooks.pre('delete', name)
-      const view = this.#view(volume)
+      const view = this.#desk.view(volume)
       await store.removeVolume(volume)
       hooks.post('delete', name)
       return view
@@ -86,13 +78,13 @@ export class Manager {
   }
 
   start(name: string, force: boolean): Promise<VolumeView> {
-    return this.#exclusively(() => this.#start(name, force))
+    return this.#desk.exclusively(() => this.#start(name, force))
   }
 
   stop(name: string): Promise<VolumeView> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { store, hooks, bricks } = this.#parts
-      const volume = this.#find(name)
+      const volume = this.#desk.find(name)
       if (volume.status !== 'started') {
         throw new ManagementError(
           'VOLUME_NOT_STARTED',
@@ -102,16 +94,17 @@ export class Manager {
       const last = (count: number): string => `--last=${this.#started() === count ? 'yes' : 'no'}`
       await hooks.pre('stop', name, [last(1)])
       await bricks.stopVolume(volume)
-      const stopped = await this.#save(changed(volume, { status: 'stopped' }))
+      const stopped = await this.#desk.save(changed(volume, { status: 'stopped' }))
+      await this.#parts.healer.follow()
       hooks.post('stop', name, [last(0)])
-      return this.#view(store.volume(stopped.name) as Volume)
+      return this.#desk.view(store.volume(stopped.name) as Volume)
     })
   }
 
   set(name: string, settings: readonly OptionSetting[]): Promise<VolumeView> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { hooks, settings: own } = this.#parts
-      const volume = this.#find(name)
+      const volume = this.#desk.find(name)
       const options = changedOptions(volume, settings)
       const words = [
         '-o',
@@ -121,22 +114,24 @@ export class Manager {
       await hooks.pre('set', name, words)
       const next = changed(volume, { options })
       updateOpVersions(next)
-      await this.#save(next)
+      await this.#desk.save(next)
+      await this.#parts.healer.follow()
       hooks.post('set', name, words)
-      return this.#view(next)
+      return this.#desk.view(next)
     })
   }
 
   reset(name: string, key: string | undefined, force: boolean): Promise<string> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { hooks, settings } = this.#parts
-      const volume = this.#find(name)
+      const volume = this.#desk.find(name)
       const outcome = resetOptions(volume, key, force)
       const words = ['--version=1', '--volume-op=reset', `--gd-workdir=${settings.workDirectory}`]
       await hooks.pre('reset', name, words)
       const next = changed(volume, { options: outcome.options })
       updateOpVersions(next)
-      await this.#save(next)
+      await this.#desk.save(next)
+      await this.#parts.healer.follow()
       hooks.post('reset', name, words)
       return outcome.message
     })
@@ -144,7 +139,7 @@ export class Manager {
 
   /** Sets one option of the pool; GlusterFS takes only the first. */
   setPool(settings: readonly OptionSetting[]): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { store } = this.#parts
       const [setting] = settings
       if (setting === undefined) {
@@ -157,7 +152,7 @@ export class Manager {
   }
 
   resetPool(key: string | undefined): Promise<string> {
-    return this.#exclusively(async () => {
+    return this.#desk.exclusively(async () => {
       const { store } = this.#parts
       const pool = new Map(store.poolOptions())
       if (key === undefined || key === 'all') pool.clear()
@@ -170,7 +165,7 @@ export class Manager {
   }
 
   option(name: string, word: string): OptionValueView {
-    const volume = this.#find(name)
+    const volume = this.#desk.find(name)
     const set = volume.options.get(word)
     if (isUserKey(word) && set !== undefined) return { key: word, value: set, isDefault: false }
     const key = completeKey(word)
@@ -189,7 +184,7 @@ export class Manager {
   }
 
   options(name: string): OptionValueView[] {
-    const { options } = this.#find(name)
+    const { options } = this.#desk.find(name)
     return allOptionViews(new Map([...this.#parts.store.poolOptions(), ...options]))
   }
 
@@ -221,11 +216,11 @@ export class Manager {
   }
 
   async status(name: string, query: StatusQuery): Promise<VolumeProcesses> {
-    const volume = this.#find(name)
+    const volume = this.#desk.find(name)
     if (volume.status !== 'started') {
       throw new ManagementError('VOLUME_NOT_STARTED', `Volume ${name} is not started`)
     }
-    return brickProcesses(volume, query, this.#parts.bricks, this.#parts.env)
+    return volumeProcesses(volume, query, this.#parts)
   }
 
   /** The volfile that a process on this server would get. */
@@ -243,7 +238,16 @@ export class Manager {
     if (store.volume(name) !== undefined) {
       throw new ManagementError('VOLUME_EXISTS', `Volume ${name} already exists`)
     }
-    const bricks = await placeBricks(request, store, this.#parts.host)
+    const bricks = await placeBricks(
+      { volume: name, firstId: 0, bricks: request.bricks },
+      store,
+      this.#parts.host,
+    )
+    if (!force)
+      refuseOneServer(
+        request.replica === undefined ? 'disperse' : 'replicate',
+        setsOf(request, bricks),
+      )
     await hooks.pre('create', name)
     const undo: Undo = []
     try {
@@ -251,27 +255,18 @@ export class Manager {
       for (const brick of request.bricks) prepareBrick(brick, rules, undo)
       const volume = newVolume(request, bricks, env)
       for (const brick of request.bricks) claimBrick(brick, volume.id, undo)
-      await this.#save(volume)
+      await this.#desk.save(volume)
       hooks.post('create', name)
-      return this.#view(volume)
+      return this.#desk.view(volume)
     } catch (error) {
-      for (const step of undo.reverse()) this.#attempt(step)
+      this.#desk.takeBack(undo)
       throw error
-    }
-  }
-
-  /** Taking back is done as far as it goes: the first fault is what the user hears about. */
-  #attempt(step: () => void): void {
-    try {
-      step()
-    } catch (error) {
-      this.#parts.env.log.warning('could not undo', { reason: (error as Error).message })
     }
   }
 
   async #start(name: string, force: boolean): Promise<VolumeView> {
     const { bricks, hooks, settings } = this.#parts
-    const volume = this.#find(name)
+    const volume = this.#desk.find(name)
     if (volume.status === 'started' && !force) {
       throw new ManagementError('VOLUME_STARTED', `Volume ${name} already started`)
     }
@@ -292,49 +287,21 @@ export class Manager {
     ]
     await hooks.pre('start', name, words(0))
     const next = changed(volume, { status: 'started' })
-    await this.#save(next)
+    await this.#desk.save(next)
     try {
       await bricks.startVolume(next, force)
     } catch (error) {
-      await this.#save(changed(next, { status: volume.status }))
+      await this.#desk.save(changed(next, { status: volume.status }))
       throw error
     }
+    await this.#parts.healer.follow()
     hooks.post('start', name, words(1))
-    return this.#view(next)
+    return this.#desk.view(next)
   }
 
   #started(): number {
     return this.#parts.store.volumes().filter(volume => volume.status === 'started').length
   }
-
-  async #save(volume: Volume): Promise<Volume> {
-    if (await this.#parts.store.saveVolume(volume)) this.#parts.volfilesChanged()
-    return volume
-  }
-
-  #find(name: string): Volume {
-    const volume = this.#parts.store.volume(name)
-    if (volume === undefined) {
-      throw new ManagementError('VOLUME_NOT_FOUND', `Volume ${name} does not exist`)
-    }
-    return volume
-  }
-
-  #view(volume: Volume): VolumeView {
-    return volumeView(volume, this.#parts.store.poolOptions())
-  }
-
-  /** Runs `operation` when those before it are done, whatever became of them. */
-  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(operation, operation)
-    this.#turn = result.catch(() => {})
-    return result
-  }
-}
-
-/** The next generation of a volume's definition. The bricks are shared: ports live on. */
-function changed(volume: Volume, members: Partial<Volume>): Volume {
-  return { ...volume, ...members, version: volume.version + 1 }
 }
 
 function unknownOption(message: string, word: string): ManagementError {

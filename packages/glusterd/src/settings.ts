@@ -3,7 +3,7 @@
  * moved, so that several run on one machine. Defaults are GlusterFS's.
  */
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 export interface Settings {
   /** Definitions of volumes and peers: /var/lib/glusterd. */
@@ -23,6 +23,10 @@ export interface Settings {
   readonly maxPort: number
   /** Executable that serves a brick. */
   readonly brickProgram: string
+  /** Executable of the self-heal daemon. */
+  readonly clientProgram: string
+  /** Executable that looks at what is to be healed, and resolves split-brains. */
+  readonly healProgram: string
   /** Names by which this server is known besides those the system knows. */
   readonly hostnames: readonly string[]
   /** Whose file system counts as the root partition. */
@@ -44,7 +48,10 @@ export const API_SOCKET_NAME = 'glusterd-api.sock'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Flags before environment before defaults. */
+/**
+ * Flags before environment before defaults. `brickProgram` is the default one; the other executables
+ * lie beside it.
+ */
 export function resolveSettings(
   input: SettingsInput,
   environment: Environment,
@@ -63,6 +70,14 @@ export function resolveSettings(
     basePort: input.basePort ?? integer(environment['ASHLAR_BASE_PORT']) ?? BASE_PORT,
     maxPort: input.maxPort ?? integer(environment['ASHLAR_MAX_PORT']) ?? MAX_PORT,
     brickProgram: input.brickProgram ?? environment['ASHLAR_BRICK_PROGRAM'] ?? brickProgram,
+    clientProgram:
+      input.clientProgram ??
+      environment['ASHLAR_CLIENT_PROGRAM'] ??
+      join(dirname(brickProgram), 'glusterfs'),
+    healProgram:
+      input.healProgram ??
+      environment['ASHLAR_HEAL_PROGRAM'] ??
+      join(dirname(brickProgram), 'glfsheal'),
     hostnames: input.hostnames ?? environment['ASHLAR_HOSTNAMES']?.split(',') ?? [],
     rootPath: input.rootPath ?? '/',
   }

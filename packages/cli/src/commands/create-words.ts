@@ -41,7 +41,8 @@ export interface CreateWords {
   readonly question: string | undefined
 }
 
-const REPLICA_2 =
+/** Asked before a volume of two copies is made. */
+export const REPLICA_2 =
   'Replica 2 volumes are prone to split-brain. Use Arbiter or Replica 3 to avoid this. See: ' +
   'http://docs.gluster.org/en/latest/Administrator-Guide/Split-brain-and-ways-to-deal-with-it/.\n' +
   'Do you still want to continue?\n'

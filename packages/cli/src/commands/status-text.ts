@@ -2,39 +2,46 @@
  * The tables of `volume status` as text.
  */
 
-import type { BrickStatusView, VolumeProcesses } from '@ashlar/contract'
+import type { BrickStatusView, DaemonStatusView, VolumeProcesses } from '@ashlar/contract'
 
 const WIDE = '-'.repeat(78)
 const NARROW = '-'.repeat(46)
 const FIRST_COLUMN = 43
 
 /** The table of processes, with its last line of one blank. */
-export function processLines({ volume, bricks }: VolumeProcesses): string[] {
+export function processLines({ volume, bricks, daemons }: VolumeProcesses): string[] {
   const head = `${'Gluster process'.padEnd(FIRST_COLUMN)} TCP Port  RDMA Port  Online  Pid`
   return [
     `Status of volume: ${volume}`,
     head,
     WIDE,
     ...bricks.flatMap(brick => processRow(`Brick ${brick.host}:${brick.path}`, brick)),
+    ...daemons.flatMap(daemon => processRow(`${DAEMON_NAME} on ${daemon.host}`, daemon)),
     ' ',
   ]
 }
 
+/** How the self-heal daemon is called in tables and documents. */
+export const DAEMON_NAME = 'Self-heal Daemon'
+
+type Process = BrickStatusView | DaemonStatusView
+
 /** A long name fills lines of its own; the last piece carries the columns. */
-function processRow(name: string, brick: BrickStatusView): string[] {
+function processRow(name: string, process: Process): string[] {
   const pieces: string[] = []
   for (let at = 0; at < name.length; at += FIRST_COLUMN) {
     pieces.push(name.slice(at, at + FIRST_COLUMN))
   }
   const last = pieces.pop() ?? ''
-  const port = brick.online ? String(brick.port) : 'N/A'
-  const rdma = brick.online ? '0' : 'N/A'
+  const serves = process.online && 'port' in process
+  const port = serves ? String(process.port) : 'N/A'
+  const rdma = serves ? '0' : 'N/A'
   const columns =
-    port.padEnd(10) + rdma.padEnd(11) + (brick.online ? 'Y' : 'N').padEnd(8) + pidText(brick)
+    port.padEnd(10) + rdma.padEnd(11) + (process.online ? 'Y' : 'N').padEnd(8) + pidText(process)
   return [...pieces, `${last.padEnd(FIRST_COLUMN)} ${columns}`]
 }
 
-function pidText({ pid }: BrickStatusView): string {
+function pidText({ pid }: Process): string {
   return (pid === null ? 'N/A' : String(pid)).padEnd(5)
 }
 

@@ -2,19 +2,23 @@
  * `volume status` in XML, with GlusterFS's quirks (`inodeSize` holds the file system's name).
  */
 
-import type { BrickStatusView, VolumeProcesses } from '@ashlar/contract'
+import type { BrickStatusView, DaemonStatusView, VolumeProcesses } from '@ashlar/contract'
 import { element, type XmlElement } from '../xml.ts'
+import { DAEMON_NAME } from './status-text.ts'
 import type { StatusWords } from './volume-status.ts'
 
 /** The element of one volume. */
 export function statusElement(answer: VolumeProcesses, words: StatusWords): XmlElement {
   const name = element('volName', answer.volume)
   if (words.type === 'tasks') return element('volume', [name, element('tasks')])
+  // Daemons have no file system and no clients of their own.
+  const daemons = words.type === 'plain' ? answer.daemons : []
   const plain = words.type === 'plain' && words.brick === undefined && words.daemon === undefined
   return element('volume', [
     name,
-    element('nodeCount', answer.bricks.length),
+    element('nodeCount', answer.bricks.length + daemons.length),
     ...answer.bricks.map(brick => nodeElement(brick, words)),
+    ...daemons.map(daemonElement),
     plain ? element('tasks') : undefined,
   ])
 }
@@ -31,6 +35,18 @@ function nodeElement(brick: BrickStatusView, words: StatusWords): XmlElement {
     element('pid', brick.pid ?? -1),
     ...filesystemElements(brick),
     words.type === 'clients' ? clientsElement(brick) : undefined,
+  ])
+}
+
+function daemonElement({ host, peer, online, pid }: DaemonStatusView): XmlElement {
+  return element('node', [
+    element('hostname', DAEMON_NAME),
+    element('path', host),
+    element('peerid', peer),
+    element('status', online ? 1 : 0),
+    element('port', 'N/A'),
+    element('ports', [element('tcp', 'N/A'), element('rdma', 'N/A')]),
+    element('pid', pid ?? -1),
   ])
 }
 

@@ -63,11 +63,9 @@ export function parseStatusWords(words: readonly string[]): StatusWords {
   return { volume, brick, daemon, type }
 }
 
-/** GlusterFS's complaint about a daemon that a volume of this release never has. */
+/** GlusterFS's complaint about a daemon that no volume of this release has. */
 function daemonComplaint({ volume, daemon }: StatusWords): string | undefined {
   switch (daemon) {
-    case 'shd':
-      return `Volume ${volume} is not Self-heal compatible`
     case 'quotad':
       return `Volume ${volume} does not have quota enabled`
     case 'snapd':
@@ -114,6 +112,7 @@ function fetchStatus(
   if (words.type === 'detail') query.set('detail', 'filesystem')
   if (words.type === 'clients' || words.type === 'client-list') query.set('detail', 'clients')
   if (words.brick !== undefined) query.set('brick', words.brick)
+  if (words.daemon === 'shd') query.set('daemon', 'selfHeal')
   return input.api.get(`/volumes/${segment(volume)}/status?${query.toString()}`)
 }
 

@@ -17,9 +17,10 @@ import {
 } from 'fastify-type-provider-zod'
 import type { Manager } from '../manager.ts'
 import type { PoolStore } from '../store/pool-store.ts'
+import { healRoutes } from './heal-routes.ts'
 import { optionRoutes } from './option-routes.ts'
 import { serverRoutes } from './server-routes.ts'
-import { volumeRoutes } from './volume-routes.ts'
+import { brickRoutes, volumeRoutes } from './volume-routes.ts'
 
 export interface ApiParts {
   readonly env: Env
@@ -70,6 +71,8 @@ export async function buildApi(parts: ApiParts): Promise<FastifyInstance> {
       const api = routes.withTypeProvider<ZodTypeProvider>() as unknown as Api
       serverRoutes(api, parts)
       volumeRoutes(api, parts.manager)
+      brickRoutes(api, parts.manager)
+      healRoutes(api, parts.manager)
       optionRoutes(api, parts.manager)
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
     },

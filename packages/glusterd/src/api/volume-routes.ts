@@ -3,8 +3,12 @@
  */
 
 import {
+  addBricksRequest,
   createVolumeRequest,
   forceRequest,
+  removeBricksRequest,
+  replaceBrickRequest,
+  resetBrickRequest,
   statusQuery,
   volumeProcesses,
   volumeView,
@@ -100,5 +104,62 @@ export function volumeRoutes(api: Api, manager: Manager): void {
       },
     },
     request => manager.status(request.params.name, request.query),
+  )
+}
+
+/** Routes that change a volume's bricks. */
+export function brickRoutes(api: Api, manager: Manager): void {
+  const answers = { 200: volumeView, ...failures }
+  api.post(
+    '/volumes/:name/bricks',
+    {
+      schema: {
+        tags,
+        summary: 'Adds bricks: whole sets, or more copies.',
+        params: named,
+        body: addBricksRequest,
+        response: answers,
+      },
+    },
+    request => manager.bricks.add(request.params.name, request.body),
+  )
+  api.post(
+    '/volumes/:name/bricks/remove',
+    {
+      schema: {
+        tags,
+        summary: 'Removes bricks: whole sets, or copies.',
+        params: named,
+        body: removeBricksRequest,
+        response: answers,
+      },
+    },
+    request => manager.bricks.remove(request.params.name, request.body),
+  )
+  api.post(
+    '/volumes/:name/bricks/replace',
+    {
+      schema: {
+        tags,
+        summary: 'Puts an empty brick in the place of another; it is healed.',
+        params: named,
+        body: replaceBrickRequest,
+        response: answers,
+      },
+    },
+    request => manager.bricks.replace(request.params.name, request.body),
+  )
+  api.post(
+    '/volumes/:name/bricks/reset',
+    {
+      schema: {
+        tags,
+        summary: 'Takes a brick down, or takes its emptied directory into use again.',
+        params: named,
+        body: resetBrickRequest,
+        response: answers,
+      },
+    },
+    request => manager.bricks.reset(request.params.name, request.body),
   )
 }

@@ -1,45 +1,58 @@
 /**
- * BrickLauncher: how brick processes begin, are found again, and are signalled. They are detached,
- * so that they outlive glusterd.
+ * Launcher: how brick processes and the self-heal daemon begin, are found again, and are signalled.
+ * They are detached, so that they outlive glusterd.
  */
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Env } from '@ashlar/core'
-import type { BrickSpec } from './spec.ts'
 
-export interface BrickLauncher {
+/** A process as glusterd runs it. */
+export interface ProcessSpec {
+  /** Which executable: what serves a brick, or what runs client graphs. */
+  readonly program: 'brick' | 'client'
+  /** A word of its command line by which it is known again. */
+  readonly sign: string
+  readonly pidFile: string
+  readonly socket: string
+  readonly logFile: string
+  /** Arguments of the executable. */
+  readonly words: readonly string[]
+}
+
+export interface Launcher {
   /** Resolves when the process has put itself into the background; rejects when it has failed. */
-  launch(spec: BrickSpec): Promise<void>
+  launch(spec: ProcessSpec): Promise<void>
   /** Its pid when it is alive. */
-  running(spec: BrickSpec): number | undefined
+  running(spec: ProcessSpec): number | undefined
   /** False when there is no such process. */
   signal(pid: number, signal: NodeJS.Signals): boolean
 }
 
-/** A brick program that has not gone into the background after this is given up. */
+/** A program that has not gone into the background after this is given up. */
 const LAUNCH_MS_MAX = 60_000
 
-/** Runs `program` with GlusterFS's arguments. */
-export class ProcessLauncher implements BrickLauncher {
-  readonly #program: string
+/** Runs executables with GlusterFS's arguments. */
+export class ProcessLauncher implements Launcher {
+  readonly #programs: Readonly<Record<ProcessSpec['program'], string>>
   readonly #env: Env
 
-  constructor(program: string, env: Env) {
-    this.#program = program
+  constructor(programs: Readonly<Record<ProcessSpec['program'], string>>, env: Env) {
+    this.#programs = programs
     this.#env = env
   }
 
-  launch(spec: BrickSpec): Promise<void> {
+  launch(spec: ProcessSpec): Promise<void> {
+    const program = this.#programs[spec.program]
     for (const file of [spec.pidFile, spec.socket, spec.logFile]) {
       mkdirSync(dirname(file), { recursive: true })
     }
     return new Promise((resolve, reject) => {
-      const child = spawn(this.#program, spec.words, { detached: true, stdio: 'ignore' })
+      const child = spawn(program, spec.words, { detached: true, stdio: 'ignore' })
       const timer = this.#env.clock.after(LAUNCH_MS_MAX, () => {
         child.kill('SIGKILL')
-        reject(new Error(`${this.#program} did not come up in ${LAUNCH_MS_MAX / 1000} seconds`))
+        reject(new Error(`${program} did not come up in ${LAUNCH_MS_MAX / 1000} seconds`))
       })
       child.once('error', error => {
         timer.cancel()
@@ -48,17 +61,17 @@ export class ProcessLauncher implements BrickLauncher {
       child.once('exit', (code, signal) => {
         timer.cancel()
         if (code === 0) resolve()
-        else reject(new Error(`${this.#program} ended with ${signal ?? `status ${code}`}`))
+        else reject(new Error(`${program} ended with ${signal ?? `status ${code}`}`))
       })
     })
   }
 
-  running(spec: BrickSpec): number | undefined {
+  running(spec: ProcessSpec): number | undefined {
     const pid = pidIn(spec.pidFile)
     if (pid === undefined) return undefined
     const words = commandLine(pid)
     // The pid may have been given to somebody else since.
-    return words?.includes(spec.path) === true ? pid : undefined
+    return words?.includes(spec.sign) === true ? pid : undefined
   }
 
   signal(pid: number, signal: NodeJS.Signals): boolean {

@@ -6,17 +6,13 @@
 import { join } from 'node:path'
 import { GLUSTERD_PORT, type Settings } from '../settings.ts'
 import { type Brick, brickVolfileName, dashed, type Volume } from '../volume/volume.ts'
+import type { ProcessSpec } from './launcher.ts'
 import type { SocketNamer } from './socket-name.ts'
 
-export interface BrickSpec {
+export interface BrickSpec extends ProcessSpec {
   readonly volume: string
   readonly host: string
   readonly path: string
-  readonly pidFile: string
-  readonly socket: string
-  readonly logFile: string
-  /** Arguments of glusterfsd. */
-  readonly words: readonly string[]
 }
 
 /** The process of `brick` listening on `port`. */
@@ -49,6 +45,8 @@ export function brickSpec(
   words.push('--brick-port', String(port))
   words.push('--xlator-option', `${volume.name}-server.listen-port=${port}`)
   return {
+    program: 'brick',
+    sign: brick.path,
     volume: volume.name,
     host: brick.hostname,
     path: brick.path,

@@ -5,12 +5,12 @@
 
 import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { ManagementError } from '@ashlar/contract'
-import { delay, Dict, type Env } from '@ashlar/core'
+import { delay, type Env } from '@ashlar/core'
 import type { Settings } from '../settings.ts'
 import type { PoolStore } from '../store/pool-store.ts'
 import type { Brick, Volume } from '../volume/volume.ts'
-import type { BrickLauncher } from './launcher.ts'
-import { askBrick } from './operations.ts'
+import type { Launcher } from './launcher.ts'
+import { askProcess } from './operations.ts'
 import { freePort, type PortReservations } from './ports.ts'
 import type { Portmap } from './portmap.ts'
 import type { SocketNamer } from './socket-name.ts'
@@ -33,7 +33,7 @@ export interface SupervisorParts {
   readonly env: Env
   readonly store: PoolStore
   readonly portmap: Portmap
-  readonly launcher: BrickLauncher
+  readonly launcher: Launcher
   readonly nameSocket: SocketNamer
 }
 
@@ -93,6 +93,21 @@ export class BrickSupervisor {
   async stopVolume(volume: Volume): Promise<void> {
     await Promise.all(this.local(volume).map(brick => this.#stop(volume, brick)))
     await this.#parts.store.savePorts(volume)
+  }
+
+  /** Starts some of the volume's bricks. Throws ManagementError when one fails; the others run. */
+  async startBricks(volume: Volume, bricks: readonly Brick[]): Promise<void> {
+    const here = this.local(volume).filter(brick => bricks.includes(brick))
+    const results = await Promise.allSettled(here.map(brick => this.#start(volume, brick)))
+    await this.#parts.store.savePorts(volume)
+    const failed = results.find(result => result.status === 'rejected')
+    if (failed === undefined) return
+    throw new ManagementError('BRICK_START_FAILED', (failed.reason as Error).message)
+  }
+
+  /** Ends the process of one brick. Throws ManagementError when it refuses to go. */
+  stopBrick(volume: Volume, brick: Brick): Promise<void> {
+    return this.#stop(volume, brick)
   }
 
   /** When glusterd starts: running bricks are known again, missing ones are started. */
@@ -163,7 +178,7 @@ export class BrickSupervisor {
     const spec = this.spec(volume, brick)
     const pid = launcher.running(spec)
     if (pid !== undefined) {
-      const asked = await askBrick(env, spec.socket, 'TERMINATE', brick.path, new Dict())
+      const asked = await askProcess(env, spec.socket, 'TERMINATE', { name: brick.path })
       if (asked === undefined || !(await this.#ended(spec))) {
         launcher.signal(pid, 'SIGTERM')
         if (!(await this.#ended(spec))) {

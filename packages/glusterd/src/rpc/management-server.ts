@@ -29,6 +29,8 @@ type GetspecArgs = { key: string; xdata: Dict | undefined }
 export class ManagementServer {
   readonly #parts: ManagementServerParts
   readonly #server: RpcServer
+  #holders = 0
+  #newsWait = false
 
   constructor(parts: ManagementServerParts) {
     this.#parts = parts
@@ -51,8 +53,22 @@ export class ManagementServer {
     return this.#server.close()
   }
 
+  /** Nobody is told of changed volfiles until what it returns is called; then all are. */
+  holdNews(): () => void {
+    this.#holders += 1
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#holders -= 1
+      if (this.#holders === 0 && this.#newsWait) this.volfilesChanged()
+    }
+  }
+
   /** Tells every client and brick to fetch its volfile again. */
   volfilesChanged(): void {
+    this.#newsWait = this.#holders > 0
+    if (this.#newsWait) return
     for (const connection of this.#server.connections) {
       connection.callback(callbackProgram.procedures.FETCHSPEC, undefined)
     }
@@ -102,7 +118,7 @@ export class ManagementServer {
     const needed = spec.volume.clientOpVersion
     if (!spec.internal && (oldest > needed || newest < needed)) return refuse(Errno.EOPNOTSUPP)
     const text =
-      this.#parts.relocated && !spec.internal
+      this.#parts.relocated && !spec.brick
         ? withBrickPorts(spec.text, spec.volume, this.#parts.portmap)
         : spec.text
     call.reply({ ret: Buffer.byteLength(text), errno: 0, spec: text, xdata: undefined })

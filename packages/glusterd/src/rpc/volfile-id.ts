@@ -10,6 +10,8 @@ export interface FoundVolfile {
   readonly text: string
   /** Served to the volume's own daemons and bricks: no check of the client's op-version. */
   readonly internal: boolean
+  /** It is a brick's, which connects to nobody. */
+  readonly brick: boolean
 }
 
 /** Longest id that is looked at. */
@@ -40,14 +42,14 @@ function daemonVolfile(store: PoolStore, kind: string, name: string): FoundVolfi
   const file = DAEMON_FILES[kind]
   return volume === undefined || file === undefined
     ? undefined
-    : found(store, volume, file(name), true)
+    : found(store, volume, file(name), 'daemon')
 }
 
 /** `VOL.HOST.PATH-WITH-DASHES`. */
 function brickVolfile(store: PoolStore, key: string): FoundVolfile | undefined {
   const dot = key.indexOf('.')
   const volume = dot < 0 ? undefined : store.volume(key.slice(0, dot))
-  return volume === undefined ? undefined : found(store, volume, `${key}.vol`, true)
+  return volume === undefined ? undefined : found(store, volume, `${key}.vol`, 'brick')
 }
 
 /** `VOL`, `VOL.tcp`, `VOL/subdirectory`: only of a volume that is started. */
@@ -55,15 +57,17 @@ function clientVolfile(store: PoolStore, key: string, trusted: boolean): FoundVo
   const name = (key.split('/')[0] as string).replace(/\.(tcp|rdma)$/, '')
   const volume = store.volume(name)
   if (volume === undefined || volume.status !== 'started') return undefined
-  return found(store, volume, `${trusted ? 'trusted-' : ''}${name}.tcp-fuse.vol`, false)
+  return found(store, volume, `${trusted ? 'trusted-' : ''}${name}.tcp-fuse.vol`, 'client')
 }
 
 function found(
   store: PoolStore,
   volume: Volume,
   file: string,
-  internal: boolean,
+  user: 'brick' | 'daemon' | 'client',
 ): FoundVolfile | undefined {
   const text = store.volfile(volume.name, file)
-  return text === undefined ? undefined : { volume, text, internal }
+  return text === undefined
+    ? undefined
+    : { volume, text, internal: user !== 'client', brick: user === 'brick' }
 }

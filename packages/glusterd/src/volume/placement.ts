@@ -14,9 +14,16 @@ import type { Brick } from './volume.ts'
 /** State of a peer that belongs to the pool. */
 const IN_CLUSTER = 3
 
+export interface NewBricks {
+  readonly volume: string
+  /** Number of the first one's id; the others follow. */
+  readonly firstId: number
+  readonly bricks: readonly { readonly host: string; readonly path: string }[]
+}
+
 /** The bricks in order. Throws ManagementError with GlusterFS's message. */
 export async function placeBricks(
-  request: CreateVolumeRequest,
+  request: NewBricks,
   store: PoolStore,
   host: LocalHost,
 ): Promise<Brick[]> {
@@ -30,7 +37,6 @@ export async function placeBricks(
           'Brick may be containing or be contained by an existing brick.',
       )
     }
-    const existing = nearestExisting(path)
     bricks.push({
       hostname,
       path,
@@ -39,14 +45,21 @@ export async function placeBricks(
       port: 0,
       rdmaPort: 0,
       decommissioned: false,
-      id: `${request.name}-client-${index}`,
-      mountDirectory: mountDirectory(existing).replace(/\/$/, '') + path.slice(existing.length),
-      fsid: filesystemId(existing),
+      id: `${request.volume}-client-${request.firstId + index}`,
+      ...locationOf(path),
       extra: [['snap-status', '0']],
     })
   }
-  if (request.force !== true) refuseOneServer(request, bricks)
   return bricks
+}
+
+/** What a brick's record says of the file system at its path, which need not exist yet. */
+export function locationOf(path: string): Pick<Brick, 'mountDirectory' | 'fsid'> {
+  const existing = nearestExisting(path)
+  return {
+    mountDirectory: mountDirectory(existing).replace(/\/$/, '') + path.slice(existing.length),
+    fsid: filesystemId(existing),
+  }
 }
 
 /** The directory itself is made later; its file system is already known. */
@@ -75,17 +88,29 @@ function isTaken(path: string, peer: string, store: PoolStore): boolean {
   )
 }
 
-/** Copies on one server are lost together. */
-function refuseOneServer(request: CreateVolumeRequest, bricks: readonly Brick[]): void {
+/** The sets that the bricks of a new volume make up; none for a distributed one. */
+export function setsOf(request: CreateVolumeRequest, bricks: readonly Brick[]): Brick[][] {
   const width =
     request.replica === undefined ? (request.disperse ?? 0) : request.arbiter ? 3 : request.replica
-  if (width === 0) return
-  for (let start = 0; start < bricks.length; start += width) {
-    const set = bricks.slice(start, start + width)
+  return width === 0 ? [] : inSets(bricks, width)
+}
+
+/** Groups of `width`, in order. */
+export function inSets<T>(items: readonly T[], width: number): T[][] {
+  const sets: T[][] = []
+  for (let start = 0; start < items.length; start += width) {
+    sets.push(items.slice(start, start + width))
+  }
+  return sets
+}
+
+/** Copies on one server are lost together. */
+export function refuseOneServer(kind: 'replicate' | 'disperse', sets: readonly Brick[][]): void {
+  for (const set of sets) {
     if (new Set(set.map(brick => brick.peer)).size === set.length) continue
     throw new ManagementError(
       'VOLUME_SHAPE_INVALID',
-      `Multiple bricks of a ${request.replica === undefined ? 'disperse' : 'replicate'} volume ` +
+      `Multiple bricks of a ${kind} volume ` +
         'are present on the same server. This setup is not optimal. Bricks should be on ' +
         "different nodes to have best fault tolerant configuration. Use 'force' at the end of " +
         'the command if you want to override this behavior. ',

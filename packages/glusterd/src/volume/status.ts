@@ -6,12 +6,16 @@
 import {
   type BrickClient,
   type BrickStatusView,
+  type DaemonStatusView,
   ManagementError,
   type VolumeProcesses,
 } from '@ashlar/contract'
 import { Dict, type Env } from '@ashlar/core'
-import { askBrick } from '../bricks/operations.ts'
+import { askProcess } from '../bricks/operations.ts'
 import type { BrickSupervisor } from '../bricks/supervisor.ts'
+import { canHeal, healIsEnabled } from '../heal/spec.ts'
+import type { HealSupervisor } from '../heal/supervisor.ts'
+import type { PoolStore } from '../store/pool-store.ts'
 import { brickFilesystem } from './filesystem.ts'
 import type { Brick, Volume } from './volume.ts'
 
@@ -19,18 +23,31 @@ export interface StatusQuery {
   readonly detail?: 'filesystem' | 'clients' | undefined
   /** `HOST:/PATH`. */
   readonly brick?: string | undefined
+  /** Only this kind of daemon. */
+  readonly daemon?: 'selfHeal' | undefined
+}
+
+export interface StatusParts {
+  readonly env: Env
+  readonly store: PoolStore
+  readonly bricks: BrickSupervisor
+  readonly healer: HealSupervisor
 }
 
 /** cli/src: GF_CLI_STATUS_CLIENTS. */
 const STATUS_CLIENTS = 0x2
 
-/** Throws ManagementError when the query names a brick that the volume does not have. */
-export async function brickProcesses(
+/** Throws ManagementError when the query names what the volume does not have. */
+export async function volumeProcesses(
   volume: Volume,
   query: StatusQuery,
-  supervisor: BrickSupervisor,
-  env: Env,
+  parts: StatusParts,
 ): Promise<VolumeProcesses> {
+  const { bricks: supervisor, env } = parts
+  if (query.daemon !== undefined) {
+    refuseWithoutDaemon(volume)
+    return { volume: volume.name, bricks: [], daemons: daemonsOf(volume, parts) }
+  }
   const wanted = volume.bricks.filter(
     brick => query.brick === undefined || query.brick === `${brick.hostname}:${brick.path}`,
   )
@@ -38,7 +55,31 @@ export async function brickProcesses(
     throw new ManagementError('BRICK_NOT_FOUND', `No brick ${query.brick} in volume ${volume.name}`)
   }
   const bricks = await Promise.all(wanted.map(brick => one(volume, brick, query, supervisor, env)))
-  return { volume: volume.name, bricks }
+  const daemons = query.brick === undefined ? daemonsOf(volume, parts) : []
+  return { volume: volume.name, bricks, daemons }
+}
+
+function refuseWithoutDaemon(volume: Volume): void {
+  if (!canHeal(volume)) {
+    throw new ManagementError(
+      'HEAL_UNAVAILABLE',
+      `Volume ${volume.name} is not Self-heal compatible`,
+    )
+  }
+  if (healIsEnabled(volume)) return
+  throw new ManagementError(
+    'HEAL_UNAVAILABLE',
+    `Self-heal Daemon is disabled for volume ${volume.name}`,
+  )
+}
+
+function daemonsOf(volume: Volume, { healer, store }: StatusParts): DaemonStatusView[] {
+  if (!canHeal(volume) || !healIsEnabled(volume)) return []
+  const pid = healer.pidFor(volume)
+  const peer = store.serverId
+  return [
+    { kind: 'selfHeal', host: 'localhost', peer, online: pid !== undefined, pid: pid ?? null },
+  ]
 }
 
 async function one(
@@ -78,7 +119,7 @@ async function clientsOf(
     .setString('volname', volume.name)
     .setString('brick-name', brick.path)
   const { socket } = supervisor.spec(volume, brick)
-  const answer = await askBrick(env, socket, 'STATUS', brick.path, input)
+  const answer = await askProcess(env, socket, 'STATUS', { name: brick.path, input })
   const output = answer?.output ?? new Dict()
   const count = output.getNumber('clientcount') ?? 0
   return Array.from({ length: count }, (_, n) => ({

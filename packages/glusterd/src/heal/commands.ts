@@ -1,0 +1,208 @@
+/**
+ * HealCommands: what `volume heal` asks for. Crawls are the self-heal daemon's; looking at what is
+ * to be healed and resolving split-brains is a short process, which needs no daemon.
+ */
+
+import {
+  type BrickCrawlsView,
+  brickHeal,
+  type HealCountView,
+  type HealInfoView,
+  ManagementError,
+  splitBrainAnswer,
+  type SplitBrainAnswer,
+  type SplitBrainRequest,
+  type VolumeView,
+} from '@ashlar/contract'
+import { Dict } from '@ashlar/core'
+import { HealOperation } from '@ashlar/host'
+import { z } from 'zod'
+import { changed, type Desk } from '../desk.ts'
+import { updateOpVersions } from '../options/op-version.ts'
+import { distributeCount, leafCount, type Volume } from '../volume/volume.ts'
+import { crawlsOf } from './crawls.ts'
+import { canHeal, healIsEnabled, healSwitch } from './spec.ts'
+
+/** Bricks are asked for their counts, which takes as long as the slowest. */
+const ANSWER_MS_MAX = 60_000
+
+const infoAnswer = z.object({ bricks: z.array(brickHeal.omit({ peer: true })) })
+
+export class HealCommands {
+  readonly #desk: Desk
+
+  constructor(desk: Desk) {
+    this.#desk = desk
+  }
+
+  /** The daemon crawls: what the bricks have noted, or everything. */
+  async launch(name: string, scope: 'index' | 'full'): Promise<void> {
+    const volume = this.#startedVolume(name)
+    const operation = scope === 'index' ? HealOperation.INDEX : HealOperation.FULL
+    await this.#ask(volume, operation)
+  }
+
+  /** What is to be healed, and why it is not yet. */
+  async info(name: string): Promise<HealInfoView> {
+    const volume = this.#lookedAt(name)
+    const answer = infoAnswer.parse(await this.#desk.parts.healProgram.run(name, { kind: 'info' }))
+    const bricks = answer.bricks.map(brick => {
+      const known = volume.bricks.find(
+        each => each.hostname === brick.host && each.path === brick.path,
+      )
+      return { ...brick, peer: known?.peer ?? '' }
+    })
+    return { volume: name, bricks }
+  }
+
+  /** Decides which copies win. */
+  async resolve(name: string, request: SplitBrainRequest): Promise<SplitBrainAnswer> {
+    this.#lookedAt(name)
+    const question =
+      request.policy === 'source-brick'
+        ? { kind: request.policy, brick: request.brick, file: request.file }
+        : { kind: request.policy, file: request.file }
+    return splitBrainAnswer.parse(await this.#desk.parts.healProgram.run(name, question))
+  }
+
+  /** How much the bricks have noted; of `brick`'s set only, when it is given. */
+  async counts(name: string, brick: string | undefined): Promise<HealCountView[]> {
+    const volume = this.#startedVolume(name)
+    refuseDisperse(volume)
+    const width = leafCount(volume)
+    const at = volume.bricks.findIndex(each => brick === `${each.hostname}:${each.path}`)
+    if (brick !== undefined && at < 0) {
+      throw new ManagementError('BRICK_NOT_FOUND', `No brick ${brick} in volume ${name}`)
+    }
+    const output = await this.#ask(volume, HealOperation.COUNTS)
+    return volume.bricks.flatMap(({ hostname, path }, n) => {
+      const set = Math.floor(n / width)
+      if (brick !== undefined && set !== Math.floor(at / width)) return []
+      return [
+        { host: hostname, path, count: output.getNumber(`${set}-${n % width}-hardlinks`) ?? null },
+      ]
+    })
+  }
+
+  /** What the daemon has done since it began. */
+  async statistics(name: string): Promise<BrickCrawlsView[]> {
+    const volume = this.#startedVolume(name)
+    refuseDisperse(volume)
+    const output = await this.#ask(volume, HealOperation.STATISTICS)
+    const width = leafCount(volume)
+    return volume.bricks.map(({ hostname, path }, n) => ({
+      host: hostname,
+      path,
+      crawls: crawlsOf(output, Math.floor(n / width), n % width),
+    }))
+  }
+
+  /** Switches of healing, which `volume set` refuses or knows by other names. */
+  change(
+    name: string,
+    settings: { enabled?: boolean | undefined; granular?: boolean | undefined },
+  ): Promise<VolumeView> {
+    return this.#desk.exclusively(async () => {
+      const volume = this.#startedVolume(name)
+      const options = new Map(volume.options)
+      const { enabled, granular } = settings
+      if (enabled !== undefined) renew(options, healSwitch(volume), enabled)
+      if (granular !== undefined) {
+        refuseDisperse(volume)
+        if (granular) await this.#refuseUnhealed(name)
+        renew(options, 'cluster.granular-entry-heal', granular)
+      }
+      const next = changed(volume, { options })
+      updateOpVersions(next)
+      await this.#desk.save(next)
+      await this.#desk.parts.healer.follow()
+      return this.#desk.view(next)
+    })
+  }
+
+  /** What is noted in the other form would be missed. */
+  async #refuseUnhealed(name: string): Promise<void> {
+    const { bricks } = await this.info(name)
+    if (bricks.some(brick => !brick.connected)) {
+      throw new ManagementError(
+        'HEAL_UNAVAILABLE',
+        'One or more bricks could be down. Please execute the command again after bringing all ' +
+          'bricks online and finishing any pending heals',
+      )
+    }
+    if (bricks.every(brick => brick.entries.length === 0)) return
+    throw new ManagementError(
+      'HEAL_UNAVAILABLE',
+      'One or more entries need heal. Please execute the command again after there are no ' +
+        'entries to be healed',
+    )
+  }
+
+  #startedVolume(name: string): Volume {
+    const volume = this.#desk.find(name)
+    if (volume.status !== 'started') {
+      throw new ManagementError('VOLUME_NOT_STARTED', `Volume ${name} is not started.`)
+    }
+    if (canHeal(volume)) return volume
+    throw new ManagementError(
+      'HEAL_UNAVAILABLE',
+      `Volume ${name} is not of type replicate or disperse`,
+    )
+  }
+
+  #lookedAt(name: string): Volume {
+    const volume = this.#desk.find(name)
+    if (volume.status !== 'started') {
+      throw new ManagementError(
+        'VOLUME_NOT_STARTED',
+        `${name}: Not able to fetch volfile from glusterd`,
+      )
+    }
+    if (canHeal(volume)) return volume
+    throw new ManagementError(
+      'HEAL_UNAVAILABLE',
+      'This command is supported for only volumes of replicate/disperse type. ' +
+        `Volume ${name} is not of type replicate/disperse`,
+    )
+  }
+
+  async #ask(volume: Volume, operation: number): Promise<Dict> {
+    const { name } = volume
+    if (!healIsEnabled(volume)) {
+      throw new ManagementError(
+        'HEAL_UNAVAILABLE',
+        `Self-heal-daemon is disabled. Heal will not be triggered on volume ${name}`,
+      )
+    }
+    const input = new Dict()
+      .setString('volname', name)
+      .setInt('heal-op', operation)
+      .setInt('xl-op', operation)
+      .setInt('count', distributeCount(volume))
+    for (let set = 0; set < distributeCount(volume); set++) {
+      const translator = `${name}-${volume.kind}-${set}`
+      input.setString(`xl-${set}`, translator).setInt(translator, set)
+    }
+    const answer = await this.#desk.parts.healer.ask(input, ANSWER_MS_MAX)
+    if (answer !== undefined && answer.ret >= 0) return answer.output
+    throw new ManagementError(
+      'HEAL_UNAVAILABLE',
+      'Self-heal daemon is not running. Check self-heal daemon log file.',
+    )
+  }
+}
+
+/** The newest setting comes last. */
+function renew(options: Map<string, string>, key: string, on: boolean): void {
+  options.delete(key)
+  options.set(key, on ? 'enable' : 'disable')
+}
+
+function refuseDisperse(volume: Volume): void {
+  if (volume.kind === 'replicate') return
+  throw new ManagementError(
+    'HEAL_UNAVAILABLE',
+    'This command is supported for only volume of replicated type. ' +
+      `Volume ${volume.name} is not of type replicate`,
+  )
+}
