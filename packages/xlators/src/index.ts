@@ -5,6 +5,7 @@
 
 import type { AnyXlatorDefinition } from '@ashlar/core'
 import { distribute } from './cluster/distribute/index.ts'
+import { replicate } from './cluster/replicate/index.ts'
 import { client } from './protocol/client/index.ts'
 import { server } from './protocol/server/index.ts'
 import { accessControl, posixAcl } from './features/access-control/index.ts'
@@ -37,6 +38,7 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     posix,
     posixAcl,
     readOnly,
+    replicate,
     server,
     upcall,
     utime,

@@ -1,0 +1,263 @@
+/**
+ * Copies: which brick an inode is read from, and how that is found out anew.
+ *
+ *   known, and no brick has come or gone ──────────▶ the copies that are good
+ *   else: refresh = lookup of the gfid on all ─────▶ interpret the changelogs, remember
+ *
+ * Among good copies one is chosen by the volume's read policy; the others are tried when it fails.
+ */
+
+import {
+  type ContextKey,
+  type Ctx,
+  Dict,
+  EMPTY_IATT,
+  Errno,
+  failure,
+  type Failure,
+  type Fd,
+  type Gfid,
+  gfidToBytes,
+  type Inode,
+  type LookupReply,
+  type Reply,
+} from '@ashlar/core'
+import { type CopyAnswer, type InodeState, interpret, type Interpretation } from './inode-state.ts'
+import { first, has, indices, type Members, NOBODY, only, where, without } from './members.ts'
+import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
+import { superFastHash } from './read-hash.ts'
+import { gfidLoc } from './transaction/lock-calls.ts'
+
+const INODELK_COUNT = 'glusterfs.inodelk-count'
+const BAD_INODE = 'glusterfs.bad-inode'
+const COPY_DAMAGED = failure(Errno.EIO)
+
+/** Failures of a brick that say nothing of the file: the next copy is asked. */
+const OTHER_COPY: ReadonlySet<Errno> = new Set([
+  Errno.ENOTCONN,
+  Errno.EIO,
+  Errno.ESTALE,
+  Errno.ENOENT,
+  Errno.EBADFD,
+  Errno.EUCLEAN,
+])
+
+/** What the choice of a copy depends on: an inode, or attributes. */
+interface Identified {
+  readonly gfid: Gfid
+  readonly isDirectory: boolean
+}
+
+/** What of an inode is read. */
+export type ReadKind = 'data' | 'metadata'
+
+export class Copies {
+  readonly #set: ReplicaSet
+  readonly #states: ContextKey<InodeState>
+  /** Bricks of this host, as far as their lookups of the root have told. */
+  local: Members = NOBODY
+  /** Reads under way, by child. */
+  readonly #reading: number[]
+
+  constructor(set: ReplicaSet, states: ContextKey<InodeState>) {
+    this.#set = set
+    this.#states = states
+    this.#reading = Array.from({ length: set.count }, () => 0)
+  }
+
+  /** What is known of the inode, if it is still to be trusted. */
+  known(inode: Inode): InodeState | undefined {
+    const state = this.#states.get(inode)
+    return state?.generation === this.#set.generation ? state : undefined
+  }
+
+  /** Remembers what the answers of all bricks said. */
+  learn(inode: Inode, generation: number, found: Interpretation): InodeState {
+    const { data, metadata, accused } = found
+    const state: InodeState = { data, metadata, accused, generation }
+    this.#states.set(inode, state)
+    return state
+  }
+
+  /** A new object that these bricks have made. */
+  learnNew(inode: Inode, generation: number, made: Members): void {
+    const { arbiter, all } = this.#set
+    const data = arbiter < 0 ? made : without(made, only(arbiter))
+    this.learn(inode, generation, {
+      data,
+      metadata: data,
+      accused: without(all, made),
+      needsHeal: false,
+    })
+  }
+
+  /** These bricks have not done what the others did. */
+  blame(inode: Inode, members: Members, what: ReadKind | 'both'): void {
+    const state = this.#states.get(inode)
+    if (state === undefined || members === NOBODY) return
+    this.#states.set(inode, {
+      data: what === 'metadata' ? state.data : without(state.data, members),
+      metadata: what === 'data' ? state.metadata : without(state.metadata, members),
+      accused: what === 'metadata' ? state.accused : state.accused | members,
+      generation: state.generation,
+    })
+  }
+
+  forget(inode: Inode): void {
+    this.#states.set(inode, undefined)
+  }
+
+  /** The xdata of a lookup that is to tell how good the copies are. */
+  ask(xdata?: Dict): Dict {
+    return this.#set.askChangelog(xdata).setUint(INODELK_COUNT, 0)
+  }
+
+  /** What the replies to such lookups say. */
+  interpret(replies: readonly (Reply<'lookup'> | undefined)[]): Interpretation {
+    return interpret(
+      replies.map(reply => (reply?.ok === true ? this.answer(reply) : undefined)),
+      this.#set.arbiter,
+    )
+  }
+
+  answer(reply: LookupReply): CopyAnswer {
+    const { xdata, stat } = reply
+    return {
+      stat,
+      changelog: this.#set.changelog(xdata),
+      bad: xdata?.has(BAD_INODE) === true,
+      locked: (xdata?.getNumber(INODELK_COUNT) ?? 0) > 0,
+    }
+  }
+
+  /** Asks all bricks about the inode. */
+  async refresh(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
+    const set = this.#set
+    const { generation } = set
+    const loc = gfidLoc(inode)
+    const xdata = this.ask(new Dict())
+    const caller: Ctx = { ...ctx, uid: 0, gid: 0, groups: [] }
+    const fd = openFdOf(inode)
+    const replies = await set.onAll(set.up, async (child): Promise<Reply<'lookup'>> => {
+      if (fd === undefined) return child.lookup(caller, { loc, xdata })
+      // A file that has no name any more is known by its open fd only.
+      const reply = await child.fstat(caller, { fd, xdata })
+      return reply.ok ? { ...reply, postparent: EMPTY_IATT } : reply
+    })
+    const answered = succeeded(replies)
+    if (answered === NOBODY) {
+      return replies.find((reply): reply is Failure => reply?.ok === false) ?? NO_QUORUM
+    }
+    if (!set.hasQuorum(answered)) return NO_QUORUM
+    return this.learn(inode, generation, this.interpret(replies))
+  }
+
+  /** What is known, or else found out now. */
+  async state(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
+    return this.known(inode) ?? this.refresh(ctx, inode)
+  }
+
+  /** Good copies of the kind that is read, the one to try first in front. */
+  order(state: InodeState, inode: Inode, ctx: Ctx, kind: ReadKind): number[] {
+    const up = this.#set.up
+    const both = state.data & state.metadata & up
+    const attributes = state.metadata & up
+    const directory = inode.isDirectory
+    // A directory whose entries nobody has all of is still shown: what is there is there.
+    const good =
+      both !== NOBODY ? both : directory && kind === 'metadata' ? attributes : state.data & up
+    const usable = good !== NOBODY || !directory ? good : attributes
+    if (usable === NOBODY) return []
+    const chosen = this.choose(usable, inode, ctx)
+    return [chosen, ...indices(without(usable, only(chosen)))]
+  }
+
+  /** One of `members`, by the volume's policy. */
+  choose(members: Members, object: Identified, ctx: Ctx): number {
+    const { options } = this.#set
+    const wished = this.#wished()
+    if (wished >= 0 && has(members, wished)) return wished
+    const near = members & this.local
+    const hashed = this.#hashed(members, object, ctx)
+    if (options['choose-local'] && near !== NOBODY) return has(near, hashed) ? hashed : first(near)
+    return has(members, hashed) ? hashed : first(members)
+  }
+
+  #wished(): number {
+    const { options, children } = this.#set
+    const name = options['read-subvolume']
+    if (name !== undefined) return children.findIndex(child => child.name === name)
+    return options['read-subvolume-index']
+  }
+
+  #hashed(members: Members, { gfid, isDirectory }: Identified, ctx: Ctx): number {
+    const { options, count } = this.#set
+    switch (options['read-hash-mode']) {
+      case 1:
+        return superFastHash(gfidToBytes(gfid)) % count
+      case 2: {
+        const bytes = gfidToBytes(gfid)
+        if (!isDirectory) bytes.writeInt32LE(bytes.readInt32LE(0) ^ ctx.pid, 0)
+        return superFastHash(bytes) % count
+      }
+      case 3:
+      case 4:
+      case 5:
+        return this.#idlest(members)
+      default:
+        return first(members)
+    }
+  }
+
+  /** The member with the fewest reads under way. */
+  #idlest(members: Members): number {
+    let best = first(members)
+    for (const index of indices(members)) {
+      if ((this.#reading[index] as number) < (this.#reading[best] as number)) best = index
+    }
+    return best
+  }
+
+  /** Reads from a good copy; from another one when that fails. */
+  async read<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    inode: Inode,
+    kind: ReadKind,
+    call: (index: number) => Promise<R | Failure>,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const known = this.known(inode)
+    let state = known ?? (await this.refresh(ctx, inode))
+    if ('ok' in state) return state
+    let order = this.order(state, inode, ctx, kind)
+    if (order.length === 0 && known !== undefined) {
+      const anew = await this.refresh(ctx, inode)
+      if ('ok' in anew) return anew
+      state = anew
+      order = this.order(state, inode, ctx, kind)
+    }
+    if (order.length === 0) return COPY_DAMAGED
+    let failed: R | Failure = COPY_DAMAGED
+    for (const index of order) {
+      this.#reading[index] = (this.#reading[index] as number) + 1
+      failed = await call(index)
+      this.#reading[index] = (this.#reading[index] as number) - 1
+      if (failed.ok || !OTHER_COPY.has(failed.errno)) return failed
+      this.forget(inode)
+    }
+    return failed
+  }
+
+  /** Up bricks that answered a lookup of the root from this very host. */
+  setLocal(test: (index: number) => boolean): void {
+    this.local = where(this.#set.count, test)
+  }
+}
+
+/** An fd by which a file is open here. */
+function openFdOf(inode: Inode): Fd | undefined {
+  if (inode.isDirectory) return undefined
+  for (const fd of inode.fds) if (!fd.anonymous) return fd
+  return undefined
+}

@@ -1,0 +1,177 @@
+/**
+ * Open files and directories: opened on all bricks that are up, read from a good one, flushed and
+ * synced on all.
+ */
+
+import {
+  type ContextKey,
+  type Ctx,
+  Errno,
+  type Failure,
+  failure,
+  type Fd,
+  type FopArgs,
+  inodeLoc,
+  OpenFlag,
+  type Reply,
+  type StatfsReply,
+} from '@ashlar/core'
+import type { Copies } from './copies.ts'
+import { first, has, type Members, NOBODY, only } from './members.ts'
+import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
+import type { DataTransactions } from './transaction/data.ts'
+import { judge, worstOf } from './transaction/outcome.ts'
+
+/** What is kept of an fd. */
+interface OpenState {
+  /** Bricks on which it is open. */
+  opened: Members
+  /** Directories: the brick that the listing under way is read from; -1 before it begins. */
+  listing: number
+  /** Bricks whose connection has ended since are open no more. */
+  generation: number
+}
+
+export class Files {
+  readonly #set: ReplicaSet
+  readonly #copies: Copies
+  readonly #data: DataTransactions
+  readonly #open: ContextKey<OpenState>
+
+  constructor(
+    set: ReplicaSet,
+    copies: Copies,
+    data: DataTransactions,
+    open: ContextKey<OpenState>,
+  ) {
+    this.#set = set
+    this.#copies = copies
+    this.#data = data
+    this.#open = open
+  }
+
+  async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    // Cutting a file is a change like others: it is done under its lock, not by the open.
+    const cuts = (args.flags & OpenFlag.TRUNC) !== 0
+    const request = cuts ? { ...args, flags: args.flags & ~OpenFlag.TRUNC } : args
+    const replies = await set.onAll(set.up, child => child.open(ctx, request))
+    const opened = succeeded(replies)
+    if (opened === NOBODY || !set.hasQuorum(opened)) return worst(replies)
+    this.#open.set(args.fd, { opened, listing: -1, generation: set.generation })
+    if (cuts) {
+      const cut = await this.#data.ftruncate(ctx, { fd: args.fd, offset: 0 })
+      if (!cut.ok) return cut
+    }
+    return replies[first(opened)] as Reply<'open'>
+  }
+
+  /** A create has opened the file on these bricks. */
+  created(fd: Fd, opened: Members): void {
+    this.#open.set(fd, { opened, listing: -1, generation: this.#set.generation })
+  }
+
+  async opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const replies = await set.onAll(set.up, child => child.opendir(ctx, args))
+    const opened = succeeded(replies)
+    if (opened === NOBODY) return worst(replies)
+    this.#open.set(args.fd, { opened, listing: -1, generation: set.generation })
+    return replies[first(opened)] as Reply<'opendir'>
+  }
+
+  /** The brick to list a directory from: at its beginning a good one, then always the same. */
+  async listingBrick(ctx: Ctx, fd: Fd, offset: bigint): Promise<number | Failure> {
+    const set = this.#set
+    const state = this.#open.get(fd)
+    if (offset !== 0n && state !== undefined && state.listing >= 0) {
+      return set.isUp(state.listing) ? state.listing : failure(Errno.ENOTCONN)
+    }
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const copies = await this.#copies.state(ctx, fd.inode)
+    if ('ok' in copies) return copies
+    for (const index of this.#copies.order(copies, fd.inode, ctx, 'metadata')) {
+      if (await this.#openOn(ctx, fd, index)) {
+        const now = this.#open.get(fd)
+        if (now !== undefined) now.listing = index
+        return index
+      }
+    }
+    return failure(Errno.EIO)
+  }
+
+  /** Another brick takes over a listing that has just begun. */
+  listingFailed(fd: Fd): void {
+    const state = this.#open.get(fd)
+    if (state !== undefined) state.listing = -1
+    this.#copies.forget(fd.inode)
+  }
+
+  async #openOn(ctx: Ctx, fd: Fd, index: number): Promise<boolean> {
+    const set = this.#set
+    const state = this.#open.get(fd)
+    if (!set.isUp(index)) return false
+    if (state !== undefined && has(state.opened, index)) return true
+    const reply = await set.child(index).opendir(ctx, { loc: inodeLoc(fd.inode), fd })
+    if (!reply.ok) return false
+    if (state === undefined) {
+      this.#open.set(fd, { opened: only(index), listing: index, generation: set.generation })
+    } else state.opened |= only(index)
+    return true
+  }
+
+  async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {
+    const set = this.#set
+    const replies = await set.onAll(set.up, child => child.flush(ctx, args))
+    const done = succeeded(replies)
+    return done !== NOBODY && set.hasQuorum(done) ? { ok: true } : worst(replies)
+  }
+
+  async fsync(ctx: Ctx, args: FopArgs['fsync']): Promise<Reply<'fsync'>> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const members = set.up
+    const replies = await set.onAll(members, child => child.fsync(ctx, args))
+    const judged = judge(replies, members)
+    if (judged.kind === 'refused') return judged.failure
+    if (!set.hasQuorum(judged.done)) return judged.failure ?? NO_QUORUM
+    if (judged.failed === NOBODY) this.#data.lockOf(args.fd.inode)?.synced()
+    const data = judged.done & set.dataBricks
+    if (data === NOBODY) return NO_QUORUM
+    const known = this.#copies.known(args.fd.inode)
+    const good = known === undefined ? data : data & known.data
+    return replies[
+      this.#copies.choose(good === NOBODY ? data : good, args.fd.inode, ctx)
+    ] as Reply<'fsync'>
+  }
+
+  async fsyncdir(ctx: Ctx, args: FopArgs['fsyncdir']): Promise<Reply<'fsyncdir'>> {
+    const set = this.#set
+    const replies = await set.onAll(set.up, child => child.fsyncdir(ctx, args))
+    const done = succeeded(replies)
+    return done !== NOBODY && set.hasQuorum(done) ? { ok: true } : worst(replies)
+  }
+
+  /** The space of the fullest brick: what is written goes to all. */
+  async statfs(ctx: Ctx, args: FopArgs['statfs']): Promise<Reply<'statfs'>> {
+    const set = this.#set
+    const replies = await set.onAll(set.up & set.dataBricks, child => child.statfs(ctx, args))
+    let least: StatfsReply | undefined
+    for (const reply of replies) {
+      if (reply?.ok !== true) continue
+      if (least === undefined || available(reply) < available(least)) least = reply
+    }
+    return least ?? worst(replies)
+  }
+}
+
+function available({ statfs }: StatfsReply): number {
+  return statfs.bavail * statfs.frsize
+}
+
+function worst(replies: readonly ({ readonly ok: boolean } | undefined)[]): Failure {
+  const failures = replies.filter((reply): reply is Failure => reply?.ok === false)
+  return failures.length === 0 ? NO_QUORUM : worstOf(failures)
+}

@@ -1,0 +1,109 @@
+/**
+ * Listing: a directory is read from one brick whose copy is good. Attributes that come along are
+ * shown only where that brick's copy of the entry is known to be good, or nothing is to be healed.
+ */
+
+import {
+  type Ctx,
+  type Dirent,
+  type DirentPlus,
+  EMPTY_IATT,
+  Errno,
+  type FopArgs,
+  type Reply,
+} from '@ashlar/core'
+import { isClean } from './changelog.ts'
+import type { Copies } from './copies.ts'
+import type { Files } from './files.ts'
+import { isHidden } from './lookup.ts'
+import { has } from './members.ts'
+import type { ReplicaSet } from './replica-set.ts'
+
+export interface ListingParts {
+  readonly set: ReplicaSet
+  readonly copies: Copies
+  readonly files: Files
+}
+
+/** Answers that come from another brick as well, if nothing has been listed yet. */
+const OTHER_BRICK: ReadonlySet<Errno> = new Set([
+  Errno.ENOTCONN,
+  Errno.ENOENT,
+  Errno.ESTALE,
+  Errno.EIO,
+  Errno.EBADF,
+  Errno.EBADFD,
+])
+
+async function list<R extends Reply<'readdir'> | Reply<'readdirp'>>(
+  parts: ListingParts,
+  ctx: Ctx,
+  args: FopArgs['readdir'],
+  ask: (index: number) => Promise<R>,
+): Promise<{ reply: R; index: number } | { reply: R & { readonly ok: false }; index: -1 }> {
+  const { set, files } = parts
+  for (let attempt = 0; ; attempt++) {
+    const index = await files.listingBrick(ctx, args.fd, args.offset)
+    if (typeof index !== 'number') return { reply: index as never, index: -1 }
+    const reply = await ask(index)
+    const again = !reply.ok && OTHER_BRICK.has(reply.errno) && args.offset === 0n
+    if (!again || attempt >= set.count) return { reply, index }
+    files.listingFailed(args.fd)
+  }
+}
+
+export async function readdir(
+  parts: ListingParts,
+  ctx: Ctx,
+  args: FopArgs['readdir'],
+): Promise<Reply<'readdir'>> {
+  const { reply } = await list<Reply<'readdir'>>(parts, ctx, args, index =>
+    parts.set.child(index).readdir(ctx, args),
+  )
+  if (!reply.ok || !args.fd.inode.isRoot) return reply
+  return { ...reply, entries: reply.entries.filter(entry => isShown(entry, ctx)) }
+}
+
+export async function readdirp(
+  parts: ListingParts,
+  ctx: Ctx,
+  args: FopArgs['readdirp'],
+): Promise<Reply<'readdirp'>> {
+  const { set } = parts
+  const request = { ...args, xdata: set.askChangelog(args.xdata) }
+  const { reply, index } = await list<Reply<'readdirp'>>(parts, ctx, args, from =>
+    set.child(from).readdirp(ctx, request),
+  )
+  if (!reply.ok) return reply
+  const entries = reply.entries
+    .filter(entry => !args.fd.inode.isRoot || isShown(entry, ctx))
+    .map(entry => trusted(parts, entry, index))
+  return { ...reply, entries }
+}
+
+/**
+ * The brick that lists a directory need not be one whose copy of each entry is good: what is not
+ * known to be good must be looked up by its reader. While every brick is up, an entry of which this
+ * brick holds nothing against anybody and about which nothing else is known counts as good, as it
+ * does for GlusterFS's clients.
+ */
+function trusted({ set, copies }: ListingParts, entry: DirentPlus, index: number): DirentPlus {
+  const { stat, dict } = entry
+  if (stat === EMPTY_IATT || stat.isEmpty) return entry
+  const inode = set.self.inodes.find(stat.gfid)
+  const state = inode === undefined ? undefined : copies.known(inode)
+  let good =
+    state === undefined
+      ? set.up === set.all && isClean(set.changelog(dict))
+      : has(state.metadata, index) && (stat.isDirectory || has(state.data, index))
+  if (index === set.arbiter) good = false
+  if (dict !== undefined) {
+    for (const key of set.pendingKeys) dict.delete(key)
+    dict.delete(set.dirtyKey)
+  }
+  return good ? entry : { ...entry, stat: EMPTY_IATT }
+}
+
+function isShown(entry: Dirent, ctx: Ctx): boolean {
+  return !isHidden(entry.name, ctx)
+}

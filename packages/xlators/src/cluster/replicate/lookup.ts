@@ -1,0 +1,199 @@
+/**
+ * Lookup: all bricks are asked, so that what they disagree about comes to light here.
+ *
+ *   same gfid everywhere ───────────▶ attributes from a good copy
+ *   there and not there ────────────▶ the name is healed if all bricks are up, and looked up again;
+ *                                     else those decide whose copy of the directory is good
+ *   different gfids ────────────────▶ likewise; EIO when the good copies disagree
+ */
+
+import {
+  type Ctx,
+  type Dict,
+  Errno,
+  failure,
+  type Failure,
+  type FopArgs,
+  type Gfid,
+  type LookupReply,
+  type Reply,
+} from '@ashlar/core'
+import type { Copies } from './copies.ts'
+import { first, indices, type Members, NOBODY, without } from './members.ts'
+import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
+import { parentLoc } from './transaction/entry.ts'
+import { whose, worstOf } from './transaction/outcome.ts'
+
+const PARENT_ENTRYLK = 'glusterfs.parent-entrylk'
+const CONTENT = 'glusterfs.content'
+/** Names of the root that are the volume's own business. */
+const HIDDEN_PREFIX = '.glusterfs-anonymous-inode'
+const HIDDEN_NAME = '.landfill'
+
+/** Heals one name of a directory; a failure when it could not. */
+export type HealName = (parent: Gfid, name: string) => Promise<Failure | undefined>
+
+/** True for what users do not see in a volume's root. */
+export function isHidden(name: string, ctx: Ctx): boolean {
+  if (ctx.pid < 0) return false
+  return name === HIDDEN_NAME || name.startsWith(HIDDEN_PREFIX)
+}
+
+export interface LookupParts {
+  readonly set: ReplicaSet
+  readonly copies: Copies
+  readonly healName: HealName
+  /** Something was found that is to be healed. */
+  readonly found: (gfid: Gfid) => void
+}
+
+export async function lookup(
+  parts: LookupParts,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+): Promise<Reply<'lookup'>> {
+  const { set } = parts
+  const { loc } = args
+  if (loc.name !== '' && isHidden(loc.name, ctx) && parentLoc(set, loc).inode.isRoot) {
+    return failure(Errno.EPERM)
+  }
+  if (!set.hasQuorum(set.up)) return NO_QUORUM
+  const round = await ask(parts, ctx, args)
+  if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
+  const decided = await decide(parts, ctx, args, round)
+  if ('ok' in decided) return decided
+  return conclude(parts, ctx, args, decided)
+}
+
+/** One round of asking. */
+interface Round {
+  readonly generation: number
+  readonly asked: Members
+  readonly replies: readonly (Reply<'lookup'> | undefined)[]
+}
+
+async function ask(parts: LookupParts, ctx: Ctx, args: FopArgs['lookup']): Promise<Round> {
+  const { set, copies } = parts
+  const xdata: Dict = copies.ask(args.xdata)
+  if (args.loc.name !== '') xdata.setUint(PARENT_ENTRYLK, 0)
+  const { generation } = set
+  const asked = set.up
+  const request = { loc: args.loc, xdata }
+  const replies = await set.onAll(asked, child => child.lookup(ctx, request))
+  return { generation, asked, replies }
+}
+
+/** Nobody says anything else than the others. */
+function isAgreed({ replies }: Round): boolean {
+  let gfid: Gfid | undefined
+  let absent = false
+  for (const reply of replies) {
+    if (reply === undefined) continue
+    if (!reply.ok) {
+      if (reply.errno === Errno.ENOENT || reply.errno === Errno.ENODATA) absent = true
+    } else if (gfid === undefined) gfid = reply.stat.gfid
+    else if (gfid !== reply.stat.gfid) return false
+  }
+  return gfid === undefined || !absent
+}
+
+/** The bricks disagree about a name: it is healed, or the good copies of the directory decide. */
+async function decide(
+  parts: LookupParts,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+  round: Round,
+): Promise<Round | Failure> {
+  const { set, copies } = parts
+  const parent = parentLoc(set, args.loc)
+  const answered = whose(round.replies, round.asked, isAnswer)
+  const there = succeeded(round.replies)
+  if (isBusy(round)) {
+    // Somebody is making or removing it right now: whoever are enough say how it stands.
+    if (there === NOBODY || !set.hasQuorum(there)) return failure(Errno.ENOENT)
+    if (gfids(round, there).size === 1) return restricted(round, there)
+  }
+  if (answered === set.all) {
+    await parts.healName(parent.gfid, args.loc.name)
+    const again = await ask(parts, ctx, args)
+    if (isAgreed(again)) return again
+    return byGoodDirectory(parts, ctx, args, again)
+  }
+  copies.forget(parent.inode)
+  return byGoodDirectory(parts, ctx, args, round)
+}
+
+async function byGoodDirectory(
+  parts: LookupParts,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+  round: Round,
+): Promise<Round | Failure> {
+  const { set, copies } = parts
+  const parent = parentLoc(set, args.loc)
+  const state = await copies.state(ctx, parent.inode)
+  const answered = whose(round.replies, round.asked, isAnswer)
+  const good = 'ok' in state ? answered : answered & without(set.all, state.accused)
+  const judges = good === NOBODY ? answered : good
+  const there = succeeded(round.replies) & judges
+  if (there === NOBODY) return failure(Errno.ENOENT)
+  if (gfids(round, there).size > 1) return failure(Errno.EIO)
+  return restricted(round, there)
+}
+
+/** The brick knows whether the name is there. */
+function isAnswer(reply: Reply<'lookup'>): boolean {
+  return reply.ok || reply.errno === Errno.ENOENT || reply.errno === Errno.ENODATA
+}
+
+function isBusy({ replies }: Round): boolean {
+  return replies.some(reply => (reply?.xdata?.getNumber(PARENT_ENTRYLK) ?? 0) > 0)
+}
+
+function gfids({ replies }: Round, members: Members): Set<Gfid> {
+  const found = new Set<Gfid>()
+  for (const index of indices(members)) {
+    const reply = replies[index]
+    if (reply?.ok === true) found.add(reply.stat.gfid)
+  }
+  return found
+}
+
+function restricted(round: Round, members: Members): Round {
+  return {
+    ...round,
+    replies: round.replies.map((reply, index) =>
+      (members & (1 << index)) === 0 ? undefined : reply,
+    ),
+  }
+}
+
+/** Remembers how good the copies are, and answers from one of the good ones. */
+function conclude(
+  parts: LookupParts,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+  round: Round,
+): Reply<'lookup'> {
+  const { set, copies } = parts
+  const there = succeeded(round.replies)
+  if (there === NOBODY) {
+    const failures = round.replies.filter((reply): reply is Failure => reply?.ok === false)
+    return failures.length === 0 ? NO_QUORUM : worstOf(failures)
+  }
+  const any = round.replies[first(there)] as LookupReply
+  const inode = set.self.inodes.find(any.stat.gfid) ?? args.loc.inode
+  const found = copies.interpret(round.replies)
+  const state = copies.learn(inode, round.generation, found)
+  if (inode !== args.loc.inode) copies.learn(args.loc.inode, round.generation, found)
+  if (found.needsHeal) parts.found(any.stat.gfid)
+  const data = there & set.dataBricks
+  if (data === NOBODY) return failure(Errno.ENOTCONN)
+  const both = there & state.data & state.metadata
+  const attributes = there & state.metadata
+  const good = both !== NOBODY ? both : attributes !== NOBODY ? attributes : data
+  const chosen = copies.choose(good, any.stat, ctx)
+  const reply = round.replies[chosen] as LookupReply
+  if (found.needsHeal) reply.xdata?.delete(CONTENT)
+  return reply
+}

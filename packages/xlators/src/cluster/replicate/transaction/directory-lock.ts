@@ -1,0 +1,159 @@
+/**
+ * DirectoryLock: the entry lock of one directory as this process holds it.
+ *
+ * An operation on a name needs that name locked on all bricks. Taking the lock for each costs a round
+ * trip, so a client that works in a directory alone takes the lock of the whole directory, uses it
+ * for all its operations there, and gives it back after a moment without any, or as soon as a brick
+ * tells it that somebody else waits. Then it locks single names for a while, as GlusterFS's clients
+ * do: two clients in one directory do not hand a big lock to and fro.
+ */
+
+import type { Ctx, Inode, Timer } from '@ashlar/core'
+import { type Members, NOBODY } from '../members.ts'
+import type { ReplicaSet } from '../replica-set.ts'
+import { Claims, type NameClaim, namesConflict } from './claims.ts'
+import { askAll, gfidLoc, type LockRequest, unlockAll } from './lock-calls.ts'
+
+/** Longest time a lock is kept though it is in use, should no brick tell of those who wait. */
+const HELD_MAX_MS = 5000
+/** How long single names are locked after somebody else has been met; doubled each time. */
+const SHARED_FIRST_MS = 3000
+const SHARED_MAX_MS = 60_000
+
+export class DirectoryLock {
+  readonly names = new Claims<NameClaim>(namesConflict)
+  readonly #set: ReplicaSet
+  readonly #inode: Inode
+  readonly #ctx: Ctx
+  #members: Members = NOBODY
+  #generation = -1
+  #users = 0
+  #taking: Promise<boolean> | undefined
+  #leaving = false
+  #heldSince = 0
+  #sharedUntil = 0
+  #sharedMs = SHARED_FIRST_MS
+  #idle: Timer | undefined
+
+  /** `ctx` is the lock's owner. */
+  constructor(set: ReplicaSet, inode: Inode, ctx: Ctx) {
+    this.#set = set
+    this.#inode = inode
+    this.#ctx = ctx
+  }
+
+  /** Bricks on which it is held. */
+  get members(): Members {
+    return this.#members
+  }
+
+  get held(): boolean {
+    return this.#members !== NOBODY
+  }
+
+  /**
+   * The lock of the whole directory, taken if need be: true when the caller may work under it, on
+   * `members`, until `leave`. False: lock the name itself.
+   */
+  async enter(): Promise<boolean> {
+    if (this.#usable()) {
+      this.#users += 1
+      return true
+    }
+    if (this.#set.env.clock.monotonic() < this.#sharedUntil) return false
+    if (this.#leaving || this.#users > 0) return false
+    this.#taking ??= this.#take().finally(() => {
+      this.#taking = undefined
+    })
+    if (!(await this.#taking) || !this.#usable()) return false
+    this.#users += 1
+    return true
+  }
+
+  leave(): void {
+    this.#users -= 1
+    if (this.#users > 0) return
+    const age = this.#set.env.clock.monotonic() - this.#heldSince
+    if (this.#leaving || !this.#current() || age > HELD_MAX_MS) this.#release()
+    else this.#armIdle()
+  }
+
+  /** Somebody else waits for a name here. */
+  contended(): void {
+    const now = this.#set.env.clock.monotonic()
+    this.#sharedUntil = now + this.#sharedMs
+    this.#sharedMs = Math.min(this.#sharedMs * 2, SHARED_MAX_MS)
+    this.giveBack()
+  }
+
+  /** Gives the lock back as soon as nobody here works under it. */
+  giveBack(): void {
+    if (!this.held) return
+    this.#leaving = true
+    if (this.#users === 0) this.#release()
+  }
+
+  /** Nothing is kept that would be lost with this object. */
+  get disposable(): boolean {
+    return !this.held && this.#taking === undefined && this.names.empty
+  }
+
+  #current(): boolean {
+    return this.#generation === this.#set.generation
+  }
+
+  #usable(): boolean {
+    return this.held && !this.#leaving && this.#current()
+  }
+
+  async #take(): Promise<boolean> {
+    if (this.held) this.#release()
+    const set = this.#set
+    const generation = set.generation
+    const asked = await askAll(set, set.up, this.#ctx, this.#request)
+    if (asked.taken !== NOBODY) {
+      if (asked.granted !== NOBODY) unlockAll(set, asked.granted, this.#ctx, [this.#request])
+      this.contended()
+      return false
+    }
+    if (asked.granted === NOBODY) return false
+    this.#members = asked.granted
+    this.#generation = generation
+    this.#heldSince = set.env.clock.monotonic()
+    this.#leaving = false
+    set.self.inodes.ref(this.#inode)
+    return true
+  }
+
+  #release(): void {
+    this.#idle?.cancel()
+    this.#idle = undefined
+    const members = this.#members
+    this.#members = NOBODY
+    this.#leaving = false
+    if (members === NOBODY) return
+    unlockAll(this.#set, members, this.#ctx, [this.#request])
+    this.#set.self.inodes.unref(this.#inode)
+  }
+
+  /** One timer at a time: an operation that comes meanwhile only makes it wait once more. */
+  #armIdle(): void {
+    this.#idleFrom = this.#set.env.clock.monotonic()
+    if (this.#idle !== undefined) return
+    const ms = this.#set.options['post-op-delay-secs'] * 1000
+    const look = (): void => {
+      this.#idle = undefined
+      if (!this.held || this.#users > 0) return
+      const rest = ms - (this.#set.env.clock.monotonic() - this.#idleFrom)
+      if (rest <= 0) this.#release()
+      else this.#idle = this.#set.env.clock.after(rest, look)
+    }
+    this.#idle = this.#set.env.clock.after(ms, look)
+  }
+
+  #idleFrom = 0
+
+  get #request(): LockRequest {
+    return { kind: 'entry', loc: gfidLoc(this.#inode), name: undefined }
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The entry transaction: names made, removed and moved, on all bricks or with a note on those that
+ * did it of those that did not.
+ *
+ *   lock the names ─▶ mark and do, in one compound per brick ─▶ blame who failed ─▶ answer
+ *                     │ no marks when every brick takes part     │
+ *                     └ (optimistic changelog)                   └ unlock and unmark: nobody waits
+ */
+
+import {
+  type Ctx,
+  type EntryReply,
+  Errno,
+  type Failure,
+  failure,
+  type Gfid,
+  type Inode,
+  type Loc,
+  type ParentReply,
+  type PlainFop,
+  type RenameReply,
+  type Reply,
+  type Step,
+} from '@ashlar/core'
+import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
+import type { Copies } from '../copies.ts'
+import { first, has, indices, type Members, NOBODY, only, size, without } from '../members.ts'
+import { internalCtx, NO_QUORUM, type ReplicaSet } from '../replica-set.ts'
+import type { EntryLocking, Lockee } from './entry-locking.ts'
+import { gfidLoc } from './lock-calls.ts'
+import { type Mark, markSteps, newObjectBlame } from './marks.ts'
+import { judge } from './outcome.ts'
+import { callStep } from './steps.ts'
+
+type EntryFopReply = EntryReply | ParentReply | RenameReply
+
+/** One entry operation, as the transaction needs it. */
+export interface EntryOperation<R extends EntryFopReply> {
+  readonly lockees: readonly Lockee[]
+  /** The names it changes, for the changelogs of their directories. */
+  readonly changes: readonly { readonly parent: Inode; readonly name: string }[]
+  /** The new object, when it makes one. */
+  readonly makes?:
+    | { readonly gfid: Gfid; readonly inode: Inode; readonly kind: MadeKind | undefined }
+    | undefined
+  /** The operation on one brick. */
+  readonly step: Step
+  /** The object whose attributes the reply shows. */
+  readonly shown: (reply: R) => Gfid | undefined
+}
+
+/** What kind of object it is, for the blame of those who lack it; undefined: none is written. */
+type MadeKind = 'file' | 'directory' | 'other'
+
+const ENTRY_ONCE = countersOf(ChangeKind.ENTRY, 1)
+
+/** How an entry operation went on the bricks. */
+interface Run<R> {
+  readonly members: Members
+  readonly generation: number
+  /** Marks were made before. */
+  readonly marked: boolean
+  readonly replies: readonly (R | Failure | undefined)[]
+}
+
+export class EntryTransactions {
+  readonly #set: ReplicaSet
+  readonly #copies: Copies
+  readonly #locking: EntryLocking
+
+  constructor(set: ReplicaSet, copies: Copies, locking: EntryLocking) {
+    this.#set = set
+    this.#copies = copies
+    this.#locking = locking
+  }
+
+  async run<R extends EntryFopReply>(ctx: Ctx, operation: EntryOperation<R>): Promise<R | Failure> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const held = await this.#locking.acquire(ctx, operation.lockees)
+    if (!held.ok) return held
+    try {
+      const members = held.members & set.up
+      if (!set.hasQuorum(members)) return NO_QUORUM
+      const refused = await this.#refuseLoneArbiter(ctx, operation, members)
+      if (refused !== undefined) return refused
+      return await this.#settle(ctx, operation, await this.#perform(ctx, operation, members))
+    } finally {
+      held.release()
+    }
+  }
+
+  /** An arbiter must not be the only good copy of a directory. */
+  async #refuseLoneArbiter<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    members: Members,
+  ): Promise<Failure | undefined> {
+    const { arbiter, all } = this.#set
+    if (arbiter < 0 || members === all) return undefined
+    for (const { parent } of operation.changes) {
+      const state = await this.#copies.state(ctx, parent)
+      if ('ok' in state) return state
+      const good = without(members, state.accused)
+      if (size(good) < 2 && has(good, arbiter)) return NO_QUORUM
+    }
+    return undefined
+  }
+
+  /** Does it on every member, with the marks that are needed. */
+  async #perform<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    members: Members,
+  ): Promise<Run<R>> {
+    const set = this.#set
+    const { generation } = set
+    const optimistic = members === set.all && set.options['optimistic-change-log']
+    if (optimistic) {
+      const replies = await set.onAll(members, child => callStep<R>(child, ctx, operation.step))
+      return { members, generation, marked: false, replies }
+    }
+    const absent = without(set.all, members)
+    const internal = internalCtx(ctx, ctx.lkOwner)
+    const before = markSteps(
+      set,
+      internal,
+      this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true }),
+    )
+    const after = markSteps(set, internal, this.#objectMarks(operation, absent))
+    const steps = [...before, operation.step, ...after]
+    const replies = await set.onAll(members, async (child): Promise<R | Failure> => {
+      const reply = await child.compound(ctx, { steps })
+      if (!reply.ok) return reply
+      const own = reply.replies[before.length] as R | Failure | undefined
+      if (own !== undefined) return own
+      return (reply.replies.at(-1) as Failure | undefined) ?? failure(Errno.EIO)
+    })
+    return { members, generation, marked: true, replies }
+  }
+
+  /** What the replies mean: for the changelog, for what we know of the copies, for the caller. */
+  async #settle<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    run: Run<R>,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    const { members, replies, marked } = run
+    const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY)
+    const absent = without(set.all, members)
+    if (outcome.kind === 'refused') {
+      if (marked) this.#takeBack(ctx, operation, members, absent)
+      return outcome.failure
+    }
+    const { done, failed } = outcome
+    if (!set.hasQuorum(done)) {
+      if (!marked && done !== NOBODY) await this.#markDirty(ctx, operation, done)
+      return outcome.failure ?? NO_QUORUM
+    }
+    if (failed !== NOBODY) {
+      const noted = await this.#blame(ctx, operation, { done, failed, marked })
+      if (!set.hasQuorum(noted)) return NO_QUORUM
+      for (const { parent } of operation.changes) this.#copies.blame(parent, failed, 'data')
+    } else if (marked) {
+      this.#clearDirty(ctx, operation, done, absent === NOBODY)
+    }
+    const { makes } = operation
+    if (makes !== undefined) this.#copies.learnNew(makes.inode, run.generation, done)
+    return this.#reply(ctx, operation, replies, done)
+  }
+
+  #parentMarks<R extends EntryFopReply>(
+    operation: EntryOperation<R>,
+    what: { blamed: Members; dirty: number; pending: boolean; blame?: number },
+  ): Mark[] {
+    return operation.changes.map(({ parent, name }) => ({
+      loc: gfidLoc(parent),
+      blamed: what.blamed,
+      blame: countersOf(ChangeKind.ENTRY, what.blame ?? 1),
+      dirty: what.dirty === 0 ? ZERO_COUNTERS : countersOf(ChangeKind.ENTRY, what.dirty),
+      name: { value: name, pending: what.pending },
+    }))
+  }
+
+  #objectMarks<R extends EntryFopReply>(operation: EntryOperation<R>, blamed: Members): Mark[] {
+    const { makes } = operation
+    if (makes?.kind === undefined || blamed === NOBODY) return []
+    const loc = gfidLoc(makes.inode, makes.gfid)
+    return [{ loc, blamed, blame: newObjectBlame(this.#set, makes.kind), dirty: ZERO_COUNTERS }]
+  }
+
+  /** Nothing was changed anywhere: the marks that said something might be go again. */
+  #takeBack<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    members: Members,
+    absent: Members,
+  ): void {
+    const lazy: Ctx = { ...internalCtx(ctx, ctx.lkOwner), lazy: true }
+    const marks: Mark[] = operation.changes.map(({ parent }) => ({
+      loc: gfidLoc(parent),
+      blamed: absent,
+      blame: negated(ENTRY_ONCE),
+      dirty: negated(ENTRY_ONCE),
+    }))
+    this.#write(lazy, members, marks).catch(() => undefined)
+  }
+
+  #clearDirty<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    done: Members,
+    complete: boolean,
+  ): void {
+    const lazy: Ctx = { ...internalCtx(ctx, ctx.lkOwner), lazy: true }
+    const marks = this.#parentMarks(operation, { blamed: NOBODY, dirty: -1, pending: !complete })
+    this.#write(lazy, done, marks).catch(() => undefined)
+  }
+
+  /** Too few did it, and it will not be done again: those that did are looked at by a healer. */
+  async #markDirty<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    done: Members,
+  ): Promise<void> {
+    const marks = this.#parentMarks(operation, { blamed: NOBODY, dirty: 1, pending: true })
+    await this.#write(internalCtx(ctx, ctx.lkOwner), done, marks)
+  }
+
+  /** Notes on those that did it who did not; gives those that have the note. */
+  async #blame<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    { done, failed, marked }: { done: Members; failed: Members; marked: boolean },
+  ): Promise<Members> {
+    const marks = [
+      ...this.#objectMarks(operation, failed),
+      ...this.#parentMarks(operation, { blamed: failed, dirty: marked ? -1 : 0, pending: true }),
+    ]
+    return this.#write(internalCtx(ctx, ctx.lkOwner), done, marks)
+  }
+
+  async #write(ctx: Ctx, members: Members, marks: readonly Mark[]): Promise<Members> {
+    const steps = markSteps(this.#set, ctx, marks)
+    if (steps.length === 0) return members
+    const replies = await this.#set.onAll(members, child => child.compound(ctx, { steps }))
+    let written = NOBODY
+    for (const index of indices(members)) {
+      const reply = replies[index]
+      if (reply?.ok === true && reply.replies.length === steps.length && last(reply.replies)) {
+        written |= only(index)
+      }
+    }
+    return written
+  }
+
+  /** The reply of a brick whose copies are good. */
+  #reply<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    replies: readonly (R | Failure | undefined)[],
+    done: Members,
+  ): R {
+    const { parent } = operation.changes[0] as { parent: Inode }
+    let good = done & this.#set.dataBricks
+    if (good === NOBODY) good = done
+    const parentState = this.#copies.known(parent)
+    const narrowed = parentState === undefined ? good : good & parentState.data
+    if (narrowed !== NOBODY) good = narrowed
+    const any = replies[first(good)] as R
+    const gfid = operation.shown(any)
+    const object = gfid === undefined ? undefined : this.#set.self.inodes.find(gfid)
+    const state = object === undefined ? undefined : this.#copies.known(object)
+    if (state !== undefined && (good & state.data) !== NOBODY) good &= state.data
+    return replies[this.#copies.choose(good, object ?? parent, ctx)] as R
+  }
+}
+
+function last(replies: readonly Reply<PlainFop>[]): boolean {
+  return replies.at(-1)?.ok === true
+}
+
+/** The loc of a loc's parent directory. */
+export function parentLoc(set: ReplicaSet, loc: Loc): Loc {
+  const inode = loc.parent ?? set.self.inodes.obtain(loc.pargfid)
+  return gfidLoc(inode)
+}

@@ -1,0 +1,489 @@
+/**
+ * FileLock: the data lock of one file as this process holds it, and what its changelog says
+ * meanwhile.
+ *
+ *          take                       release (a moment unused, somebody waits, a brick came or went)
+ *   free ────────▶ held ───────────────────────────▶ leaving ──▶ free
+ *          lock, dirty +1,             fsync, dirty −1, unlock: nobody waits for them
+ *          blame the absent,
+ *          and the first operation,
+ *          all in one compound
+ *
+ * Operations while it is held cost one round trip each. Whoever has failed is blamed on the others
+ * before the operation is answered, and takes no further part.
+ */
+
+import {
+  type Ctx,
+  Dict,
+  Errno,
+  type Failure,
+  failure,
+  type Fd,
+  type Inode,
+  type PlainFop,
+  type Reply,
+  type Step,
+  type Timer,
+} from '@ashlar/core'
+import { ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
+import type { Copies } from '../copies.ts'
+import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
+import { NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
+import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
+import {
+  gfidLoc,
+  type LockReply,
+  type LockRequest,
+  lockStep,
+  sortReplies,
+  unlockAll,
+  waitForAll,
+} from './lock-calls.ts'
+import { type Mark, markStep } from './marks.ts'
+import { judge } from './outcome.ts'
+import { callStep } from './steps.ts'
+
+/** Longest time a lock is kept though it is in use, should no brick tell of those who wait. */
+const HELD_MAX_MS = 5000
+const DATA_ONCE = countersOf(ChangeKind.DATA, 1)
+
+/** One operation on a file's data. */
+export interface DataOperation<R> {
+  readonly range: RangeClaim
+  /** The operation as brick `index` gets it. */
+  readonly step: (index: number) => Step
+  /** How much a reply has done; a brick that did less than another has failed. */
+  readonly done: (reply: R, index: number) => number
+  /** Its data may not be on the disks when it is answered. */
+  readonly unstable: boolean
+  /** It must not be done twice on a brick. */
+  readonly once: boolean
+}
+
+type Phase = 'free' | 'taking' | 'held' | 'leaving'
+
+export class FileLock {
+  readonly #set: ReplicaSet
+  readonly #copies: Copies
+  readonly #inode: Inode
+  readonly #owner: Ctx
+  readonly #ranges = new Claims<RangeClaim>(rangesConflict)
+  #phase: Phase = 'free'
+  /** Resolves when the phase may have changed. */
+  #turn: Promise<unknown> | undefined
+  #users = 0
+  #drained: (() => void) | undefined
+  #generation = -1
+  /** Bricks on which the lock is held. */
+  #locked: Members = NOBODY
+  /** Those that have done everything under it. */
+  #members: Members = NOBODY
+  /** By child: how often dirty was raised there. */
+  #dirty: number[] = []
+  /** Too few did an operation: what is dirty stays so, for a healer to look at. */
+  #spoiled = false
+  #unstable = false
+  #leaveSoon = false
+  #heldSince = 0
+  #usedAt = 0
+  #idle: Timer | undefined
+
+  constructor(set: ReplicaSet, copies: Copies, inode: Inode, owner: Ctx) {
+    this.#set = set
+    this.#copies = copies
+    this.#inode = inode
+    this.#owner = owner
+  }
+
+  get held(): boolean {
+    return this.#phase !== 'free'
+  }
+
+  /** The user has made the data durable: the release need not. */
+  synced(): void {
+    this.#unstable = false
+  }
+
+  /** Somebody waits for it, or it is not worth keeping. */
+  giveBack(): void {
+    if (this.#phase === 'taking') this.#leaveSoon = true
+    else if (this.#phase === 'held') this.#startLeaving()
+  }
+
+  /** Resolves when nothing is held. */
+  async left(): Promise<void> {
+    this.giveBack()
+    while (this.#phase === 'leaving') await this.#turn
+  }
+
+  /** Runs an operation on all bricks. */
+  async run<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+  ): Promise<R | Failure> {
+    const claim: Claim<RangeClaim> =
+      this.#ranges.tryClaim(operation.range) ?? (await this.#ranges.claim(operation.range))
+    try {
+      for (;;) {
+        if (this.#phase === 'held' && this.#usable()) return await this.#under(ctx, operation)
+        if (this.#phase === 'held') this.#startLeaving()
+        if (this.#phase === 'free') return await this.#take(ctx, operation)
+        await this.#turn
+      }
+    } finally {
+      this.#ranges.release(claim)
+    }
+  }
+
+  #usable(): boolean {
+    return !this.#leaveSoon && this.#generation === this.#set.generation
+  }
+
+  /** An operation under the lock that is held. */
+  async #under<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+  ): Promise<R | Failure> {
+    this.#users += 1
+    try {
+      const members = this.#members
+      if (!this.#set.hasQuorum(members)) return NO_QUORUM
+      const replies = await this.#set.onAll(members, (child, index) =>
+        callStep<R>(child, ctx, operation.step(index)),
+      )
+      return await this.#settle(ctx, operation, members, replies)
+    } finally {
+      this.#leaveOne()
+    }
+  }
+
+  /** Takes the lock, and runs the operation with it. */
+  async #take<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+  ): Promise<R | Failure> {
+    let turned: () => void = () => {}
+    this.#turn = new Promise<void>(resolve => {
+      turned = resolve
+    })
+    this.#phase = 'taking'
+    this.#users = 1
+    this.#set.self.inodes.ref(this.#inode)
+    try {
+      const reply = await this.#takeAndRun(ctx, operation)
+      return reply
+    } finally {
+      this.#phase = this.#locked === NOBODY ? 'free' : 'held'
+      if (this.#phase === 'free') this.#set.self.inodes.unref(this.#inode)
+      this.#leaveOne()
+      turned()
+    }
+  }
+
+  async #takeAndRun<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    const refused = await this.#refuse(ctx)
+    if (refused !== undefined) return refused
+    const members = set.up
+    this.#begin()
+    if (operation.once) {
+      const held = await this.#waitForLock(members)
+      if (typeof held !== 'number') return held
+      return this.#firstUnder(ctx, operation)
+    }
+    const absent = without(set.all, members)
+    const replies = await set.onAll(members, (child, index) =>
+      child.compound(ctx, {
+        steps: [
+          lockStep(set.name, this.#owner, this.#request, 'try'),
+          this.#beginning(absent),
+          operation.step(index),
+        ],
+      }),
+    )
+    const steps = replies.map(reply =>
+      reply === undefined || !reply.ok ? reply : (reply.replies as Reply<PlainFop>[]),
+    )
+    const locks = sortReplies(
+      steps.map(each => (Array.isArray(each) ? (each[0] as LockReply) : each)),
+    )
+    for (const index of indices(locks.granted)) {
+      if ((steps[index] as Reply<PlainFop>[])[1]?.ok === true) this.#raised(index)
+    }
+    if (locks.taken !== NOBODY) {
+      // What was done without everybody's lock is done again, by all, when all have it.
+      unlockAll(set, locks.granted, this.#owner, [this.#request])
+      const held = await this.#waitForLock(members)
+      if (typeof held !== 'number') return held
+      return this.#firstUnder(ctx, operation)
+    }
+    this.#locked = locks.granted
+    this.#members = locks.granted
+    if (!set.hasQuorum(locks.granted)) return this.#tooFew(steps)
+    const own = steps.map(each =>
+      Array.isArray(each) ? ((each[2] ?? each.at(-1)) as R | Failure) : each,
+    )
+    return this.#settle(ctx, operation, members, own)
+  }
+
+  /** The first operation, when the lock had to be waited for. */
+  async #firstUnder<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    const members = this.#members
+    if (!set.hasQuorum(members)) {
+      this.#leaveSoon = true
+      return NO_QUORUM
+    }
+    const absent = without(set.all, members)
+    const replies = await set.onAll(members, async (child, index): Promise<R | Failure> => {
+      if ((this.#dirty[index] ?? 0) > 0 && absent === NOBODY) {
+        return callStep<R>(child, ctx, operation.step(index))
+      }
+      const steps = [this.#beginning(absent), operation.step(index)]
+      const reply = await child.compound(ctx, { steps })
+      if (!reply.ok) return reply
+      if (reply.replies[0]?.ok === true) this.#raised(index)
+      return (reply.replies[1] ?? reply.replies[0]) as R | Failure
+    })
+    return this.#settle(ctx, operation, members, replies)
+  }
+
+  async #waitForLock(members: Members): Promise<Members | Failure> {
+    const held = await waitForAll(this.#set, members, this.#owner, [this.#request])
+    if (typeof held !== 'number') return held
+    this.#locked = held
+    this.#members = held
+    // Who let us have it may want it back at once: no brick tells twice.
+    this.#generation = this.#set.generation
+    return held
+  }
+
+  #begin(): void {
+    this.#generation = this.#set.generation
+    this.#locked = NOBODY
+    this.#members = NOBODY
+    this.#dirty = []
+    this.#spoiled = false
+    this.#unstable = false
+    this.#leaveSoon = false
+    this.#heldSince = this.#set.env.clock.monotonic()
+  }
+
+  #raised(index: number): void {
+    this.#dirty[index] = (this.#dirty[index] ?? 0) + 1
+  }
+
+  /** A write must reach a good copy, and not an arbiter alone. */
+  async #refuse(ctx: Ctx): Promise<Failure | undefined> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    let state = await this.#copies.state(ctx, this.#inode)
+    if (!('ok' in state) && (state.data & set.up) === NOBODY) {
+      state = await this.#copies.refresh(ctx, this.#inode)
+    }
+    if ('ok' in state) return state
+    if ((state.data & set.up) === NOBODY) return failure(Errno.EIO)
+    const good = without(set.up, state.accused)
+    if (set.arbiter >= 0 && size(good) < 2 && has(good, set.arbiter)) return NO_QUORUM
+    return undefined
+  }
+
+  /** dirty, and blame of those who are not there. */
+  #beginning(absent: Members): Step {
+    return markStep(this.#set, this.#owner, {
+      ...this.#subject,
+      blamed: absent,
+      blame: DATA_ONCE,
+      dirty: DATA_ONCE,
+    }) as Step
+  }
+
+  #tooFew(steps: readonly (Reply<PlainFop>[] | Failure | undefined)[]): Failure {
+    this.#spoiled = true
+    this.#leaveSoon = true
+    for (const each of steps) {
+      const reply = Array.isArray(each) ? each.at(-1) : each
+      if (reply?.ok === false && reply.errno !== Errno.ENOTCONN) return reply
+    }
+    return NO_QUORUM
+  }
+
+  /** What the replies mean; the blame is written before the operation is answered. */
+  async #settle<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: DataOperation<R>,
+    members: Members,
+    replies: readonly (R | Failure | undefined)[],
+  ): Promise<R | Failure> {
+    const set = this.#set
+    if (operation.unstable) this.#unstable = true
+    const judged = judge(shortAsFailures(operation, replies), members)
+    if (judged.kind === 'refused') return judged.failure
+    const { done, failed } = judged
+    if (failed !== NOBODY) {
+      this.#members = without(this.#members, failed)
+      this.#copies.blame(this.#inode, failed, 'data')
+    }
+    if (!set.hasQuorum(done)) {
+      this.#spoiled = true
+      this.#leaveSoon = true
+      return judged.failure ?? NO_QUORUM
+    }
+    if (failed !== NOBODY) {
+      const noted = await this.#blame(failed, done)
+      if (!set.hasQuorum(noted)) {
+        this.#leaveSoon = true
+        return NO_QUORUM
+      }
+    }
+    const state = this.#copies.known(this.#inode)
+    const good = done & (state?.data ?? set.dataBricks)
+    const shown = good === NOBODY ? done : good
+    return replies[this.#copies.choose(shown, this.#inode, ctx)] as R
+  }
+
+  /** Blames `failed` on `done`; gives those that have it. */
+  async #blame(failed: Members, done: Members): Promise<Members> {
+    const mark: Mark = {
+      ...this.#subject,
+      blamed: failed,
+      blame: DATA_ONCE,
+      dirty: ZERO_COUNTERS,
+    }
+    const step = markStep(this.#set, this.#owner, mark) as Step
+    const replies = await this.#set.onAll(done, child => callStep(child, this.#owner, step))
+    return succeeded(replies)
+  }
+
+  #leaveOne(): void {
+    this.#users -= 1
+    if (this.#users > 0) return
+    this.#drained?.()
+    this.#drained = undefined
+    if (this.#phase !== 'held') return
+    const now = this.#set.env.clock.monotonic()
+    this.#usedAt = now
+    if (
+      !this.#usable() ||
+      now - this.#heldSince > HELD_MAX_MS ||
+      !this.#set.options['eager-lock']
+    ) {
+      this.#startLeaving()
+    } else this.#armIdle()
+  }
+
+  #startLeaving(): void {
+    if (this.#phase !== 'held') return
+    this.#phase = 'leaving'
+    this.#turn = this.#leave().finally(() => {
+      this.#phase = 'free'
+      this.#set.self.inodes.unref(this.#inode)
+    })
+  }
+
+  async #leave(): Promise<void> {
+    this.#idle?.cancel()
+    this.#idle = undefined
+    if (this.#users > 0) {
+      await new Promise<void>(resolve => {
+        this.#drained = resolve
+      })
+    }
+    const locked = this.#locked
+    this.#locked = NOBODY
+    const clean = this.#spoiled ? NOBODY : await this.#durable()
+    const lazy: Ctx = { ...this.#owner, lazy: true }
+    const unlock = lockStep(this.#set.name, lazy, this.#request, 'unlock')
+    await this.#set.onAll(locked, async (child, index) => {
+      const raised = this.#dirty[index] ?? 0
+      const mark: Mark = {
+        ...this.#subject,
+        blamed: NOBODY,
+        blame: ZERO_COUNTERS,
+        dirty: countersOf(ChangeKind.DATA, -raised),
+      }
+      const step = has(clean, index) ? markStep(this.#set, lazy, mark) : undefined
+      if (step === undefined) return callStep(child, lazy, unlock)
+      const reply = await child.compound(lazy, { steps: [step, unlock] })
+      // The file may be gone, and its changelog with it; the lock is not.
+      if (reply.ok && reply.replies.length < 2) return callStep(child, lazy, unlock)
+      return undefined
+    })
+  }
+
+  /** Brings what was written to the disks; gives the bricks whose dirty may be taken back. */
+  async #durable(): Promise<Members> {
+    const set = this.#set
+    const members = this.#members & set.up
+    if (!this.#unstable || !set.options['ensure-durability']) return members
+    const open = this.#openFd
+    const fd = open?.ref() ?? set.self.anonymousFd(this.#inode, 0)
+    const xdata = new Dict().setInt('batch-fsync', 1).setString('glusterfs-internal-fop', 'yes')
+    const replies = await set.onAll(members & set.dataBricks, child =>
+      child.fsync(this.#owner, { fd, datasync: true, xdata }),
+    )
+    fd.unref()
+    const synced = succeeded(replies) | (members & ~set.dataBricks)
+    const failed = without(members, synced)
+    const gone = indices(failed).every(index => isGone(replies[index]))
+    if (failed === NOBODY || gone) return synced
+    const noted = await this.#blame(failed, synced)
+    this.#copies.blame(this.#inode, failed, 'data')
+    return noted
+  }
+
+  /** One timer at a time: an operation that comes meanwhile only makes it wait once more. */
+  #armIdle(): void {
+    if (this.#idle !== undefined) return
+    const { clock } = this.#set.env
+    const ms = this.#set.options['post-op-delay-secs'] * 1000
+    const look = (): void => {
+      this.#idle = undefined
+      if (this.#phase !== 'held' || this.#users > 0) return
+      const rest = ms - (clock.monotonic() - this.#usedAt)
+      if (rest <= 0) this.#startLeaving()
+      else this.#idle = clock.after(rest, look)
+    }
+    this.#idle = clock.after(ms, look)
+  }
+
+  /** A file without a name is reached by an open fd alone. */
+  get #openFd(): Fd | undefined {
+    for (const fd of this.#inode.fds) if (!fd.anonymous) return fd
+    return undefined
+  }
+
+  get #subject(): Pick<Mark, 'loc' | 'fd'> {
+    return { loc: gfidLoc(this.#inode), fd: this.#openFd }
+  }
+
+  get #request(): LockRequest {
+    return { kind: 'data', loc: gfidLoc(this.#inode) }
+  }
+}
+
+function isGone(reply: { readonly ok: boolean } | undefined): boolean {
+  const errno = (reply as Failure | undefined)?.errno
+  return errno === Errno.ENOENT || errno === Errno.ESTALE
+}
+
+/** A brick that did less than the best one has not done it. */
+function shortAsFailures<R extends { readonly ok: true }>(
+  operation: DataOperation<R>,
+  replies: readonly (R | Failure | undefined)[],
+): (R | Failure | undefined)[] {
+  let best = 0
+  for (const [index, reply] of replies.entries()) {
+    if (reply?.ok === true) best = Math.max(best, operation.done(reply, index))
+  }
+  return replies.map((reply, index) =>
+    reply?.ok === true && operation.done(reply, index) < best ? failure(Errno.ENOSPC) : reply,
+  )
+}

@@ -1,0 +1,190 @@
+/**
+ * Metadata operations: attributes and extended attributes, under the inode's metadata lock.
+ *
+ * Lock and operation go to each brick in one compound. Should one of the locks turn out to be
+ * somebody else's, all locks are waited for, and the operation is done again by everybody: setting
+ * attributes twice is setting them once. What may not be done twice waits for its locks first.
+ */
+
+import type { Ctx, Failure, Inode, PlainFop, Reply, Step } from '@ashlar/core'
+import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
+import type { Copies } from '../copies.ts'
+import { first, has, type Members, NOBODY, size, without } from '../members.ts'
+import { internalCtx, NO_QUORUM, type ReplicaSet } from '../replica-set.ts'
+import {
+  askAll,
+  gfidLoc,
+  type LockReply,
+  type LockRequest,
+  lockStep,
+  sortReplies,
+  unlockAll,
+  waitForAll,
+} from './lock-calls.ts'
+import { markStep } from './marks.ts'
+import { judge } from './outcome.ts'
+import { callStep } from './steps.ts'
+import { succeeded } from '../replica-set.ts'
+import { failure, Errno } from '@ashlar/core'
+
+const ONCE = countersOf(ChangeKind.METADATA, 1)
+
+/** One change of an inode's attributes. */
+export interface MetadataOperation {
+  readonly inode: Inode
+  readonly step: Step
+  /** It must not be done twice on a brick. */
+  readonly once: boolean
+}
+
+type Replies<R> = readonly (R | Failure | undefined)[]
+
+export class MetadataTransactions {
+  readonly #set: ReplicaSet
+  readonly #copies: Copies
+
+  constructor(set: ReplicaSet, copies: Copies) {
+    this.#set = set
+    this.#copies = copies
+  }
+
+  async run<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: MetadataOperation,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    const refused = await this.#refuse(ctx, operation.inode)
+    if (refused !== undefined) return refused
+    const owner = internalCtx(ctx, set.nextOwner())
+    const request: LockRequest = { kind: 'metadata', loc: gfidLoc(operation.inode) }
+    const up = set.up
+    const marked = up !== set.all || !set.options['optimistic-change-log']
+    if (!marked && !operation.once) {
+      const tried = await this.#lockAndRun<R>(ctx, owner, request, operation.step, up)
+      if (tried.taken === NOBODY) {
+        const reply = await this.#settle(ctx, operation, owner, up, tried.replies, false)
+        if (tried.granted !== NOBODY) unlockAll(set, tried.granted, owner, [request])
+        return reply
+      }
+      if (tried.granted !== NOBODY) unlockAll(set, tried.granted, owner, [request])
+      return this.#underLock(ctx, operation, owner, request, await this.#wait(up, owner, request))
+    }
+    const asked = await askAll(set, up, owner, request)
+    if (asked.taken === NOBODY && asked.granted !== NOBODY) {
+      return this.#underLock(ctx, operation, owner, request, asked.granted)
+    }
+    if (asked.granted !== NOBODY) unlockAll(set, asked.granted, owner, [request])
+    return this.#underLock(ctx, operation, owner, request, await this.#wait(up, owner, request))
+  }
+
+  #wait(members: Members, owner: Ctx, request: LockRequest): Promise<Members | Failure> {
+    return waitForAll(this.#set, members, owner, [request])
+  }
+
+  async #refuse(ctx: Ctx, inode: Inode): Promise<Failure | undefined> {
+    const set = this.#set
+    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    let state = await this.#copies.state(ctx, inode)
+    if (!('ok' in state) && (state.metadata & set.up) === NOBODY) {
+      state = await this.#copies.refresh(ctx, inode)
+    }
+    if ('ok' in state) return state
+    if ((state.metadata & set.up) === NOBODY) return failure(Errno.EIO)
+    const { arbiter } = set
+    if (arbiter >= 0 && size(set.up) < 2 && has(set.up, arbiter)) return NO_QUORUM
+    return undefined
+  }
+
+  async #lockAndRun<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    owner: Ctx,
+    request: LockRequest,
+    step: Step,
+    members: Members,
+  ): Promise<{ granted: Members; taken: Members; replies: Replies<R> }> {
+    const steps = [lockStep(this.#set.name, owner, request, 'try'), step]
+    const answers = await this.#set.onAll(members, child => child.compound(ctx, { steps }))
+    const locks = sortReplies(
+      answers.map(answer => (answer?.ok === true ? (answer.replies[0] as LockReply) : answer)),
+    )
+    const replies = answers.map(answer =>
+      answer?.ok === true ? (answer.replies.at(-1) as R | Failure) : answer,
+    )
+    return { ...locks, replies }
+  }
+
+  /** The operation while `members` are locked, which it unlocks. */
+  async #underLock<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: MetadataOperation,
+    owner: Ctx,
+    request: LockRequest,
+    members: Members | Failure,
+  ): Promise<R | Failure> {
+    if (typeof members !== 'number') return members
+    const set = this.#set
+    try {
+      if (!set.hasQuorum(members)) return NO_QUORUM
+      const absent = without(set.all, members)
+      const marked = absent !== NOBODY || !set.options['optimistic-change-log']
+      if (!marked) {
+        const replies = await set.onAll(members, child => callStep<R>(child, ctx, operation.step))
+        return await this.#settle(ctx, operation, owner, members, replies, false)
+      }
+      const mark = this.#mark(operation.inode, owner, absent, ONCE, ONCE)
+      const steps = [mark, operation.step]
+      const answers = await set.onAll(members, child => child.compound(ctx, { steps }))
+      const replies = answers.map(answer =>
+        answer?.ok === true
+          ? ((answer.replies as readonly Reply<PlainFop>[]).at(-1) as R | Failure)
+          : answer,
+      )
+      return await this.#settle(ctx, operation, owner, members, replies, true)
+    } finally {
+      unlockAll(set, members, owner, [request])
+    }
+  }
+
+  async #settle<R extends { readonly ok: true }>(
+    ctx: Ctx,
+    operation: MetadataOperation,
+    owner: Ctx,
+    members: Members,
+    replies: Replies<R>,
+    marked: boolean,
+  ): Promise<R | Failure> {
+    const set = this.#set
+    const { inode } = operation
+    const lazy: Ctx = { ...owner, lazy: true }
+    const absent = without(set.all, members)
+    const judged = judge(replies, members)
+    if (judged.kind === 'refused') {
+      if (marked) {
+        const back = this.#mark(inode, lazy, absent, negated(ONCE), negated(ONCE))
+        set.onAll(members, child => callStep(child, lazy, back)).catch(() => undefined)
+      }
+      return judged.failure
+    }
+    const { done, failed } = judged
+    if (!set.hasQuorum(done)) return judged.failure ?? NO_QUORUM
+    if (failed !== NOBODY) {
+      const dirty = marked ? negated(ONCE) : ZERO_COUNTERS
+      const blame = this.#mark(inode, owner, failed, ONCE, dirty)
+      const noted = await set.onAll(done, child => callStep(child, owner, blame))
+      this.#copies.blame(inode, failed, 'metadata')
+      if (!set.hasQuorum(succeeded(noted))) return NO_QUORUM
+    } else if (marked) {
+      const clear = this.#mark(inode, lazy, NOBODY, ZERO_COUNTERS, negated(ONCE))
+      set.onAll(done, child => callStep(child, lazy, clear)).catch(() => undefined)
+    }
+    const state = this.#copies.known(inode)
+    const good = done & (state === undefined ? set.dataBricks : state.metadata & state.data)
+    if (good !== NOBODY) return replies[this.#copies.choose(good, inode, ctx)] as R
+    const some = done & set.dataBricks
+    return replies[first(some === NOBODY ? done : some)] as R
+  }
+
+  #mark(inode: Inode, ctx: Ctx, blamed: Members, blame: typeof ONCE, dirty: typeof ONCE): Step {
+    return markStep(this.#set, ctx, { loc: gfidLoc(inode), blamed, blame, dirty }) as Step
+  }
+}
