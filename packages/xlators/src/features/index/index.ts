@@ -193,7 +193,11 @@ class Index implements Xlator {
         if (noted < 0) return failure(-noted)
       }
       const reply = await call()
-      if (!reply.ok) return reply
+      if (!reply.ok) {
+        // The file is gone, and whatever was to be healed of it.
+        if (isGone(reply.errno)) this.#store.remove(inode, Watch.PENDING | Watch.DIRTY)
+        return reply
+      }
       const after = this.#watch.inspect(op, reply.dict)
       this.#store.add(inode, after.nonZero)
       this.#store.remove(inode, after.present & ~after.nonZero)
@@ -244,6 +248,10 @@ function isTrusted(ctx: Ctx): boolean {
 
 function asksLinkCount(xdata: Dict): boolean {
   return xdata.has(LINK_COUNT_KEY) && xdata.getString(LINK_COUNT_KEY) === COUNT_NAMES.pending
+}
+
+function isGone(errno: Errno): boolean {
+  return errno === Errno.ENOENT || errno === Errno.ESTALE
 }
 
 function watchList(self: Self): WatchList {
