@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { Dict, silentLog, systemClock, systemRandom } from '@ashlar/core'
+import { silentLog, systemClock, systemRandom } from '@ashlar/core'
 import {
   type BrickSpec,
   Glusterd,
@@ -19,9 +19,8 @@ import {
   type ProcessSpec,
   resolveSettings,
 } from '@ashlar/glusterd'
-import { healOperation } from '@ashlar/host'
-import { type IncomingCall, RpcServer, tcpNetwork } from '@ashlar/transport'
-import { brickProgram } from '@ashlar/wire'
+import { PretendedHealer } from '@ashlar/testkit'
+import { tcpNetwork } from '@ashlar/transport'
 import type { Healer } from '@ashlar/xlators'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runInteractive } from './interactive.ts'
@@ -99,7 +98,10 @@ class PretendedProcesses implements Launcher {
 
   async launch(spec: ProcessSpec): Promise<void> {
     if (spec.program === 'client') {
-      this.#healer = new PretendedHealer(spec)
+      this.#healer = new PretendedHealer(spec, () => [
+        pretendedHealer('rep3-replicate-0'),
+        pretendedHealer('ec21-disperse-0'),
+      ])
       return this.#healer.listen()
     }
     const pid = this.#started++
@@ -109,7 +111,7 @@ class PretendedProcesses implements Launcher {
 
   running(spec: ProcessSpec): number | undefined {
     if (spec.program === 'brick') return this.#pids.get(spec.sign)
-    return this.#healer?.pidFiles.has(spec.pidFile) === true ? HEALER_PID : undefined
+    return this.#healer?.has(spec.pidFile) === true ? HEALER_PID : undefined
   }
 
   signal(pid: number): boolean {
@@ -118,52 +120,6 @@ class PretendedProcesses implements Launcher {
     return true
   }
 }
-
-/** A self-heal daemon over healers that have nothing to do. */
-class PretendedHealer {
-  readonly pidFiles: Set<string>
-  readonly #socket: string
-  readonly #volumes = new Map<string, string>()
-  readonly #server: RpcServer
-
-  constructor({ socket, pidFile, words }: ProcessSpec) {
-    this.#socket = socket
-    this.pidFiles = new Set([pidFile])
-    this.#volumes.set(words[words.indexOf('--volfile-id') + 1] as string, pidFile)
-    this.#server = new RpcServer({
-      env: ENV,
-      programs: [{ program: brickProgram, handle: call => void this.#answer(call as Call) }],
-    })
-  }
-
-  async listen(): Promise<void> {
-    await this.#server.listen({ path: this.#socket })
-  }
-
-  async #answer(call: Call): Promise<void> {
-    const { procedures } = brickProgram
-    const { name, input, dict } = call.args
-    let output = new Dict()
-    if (call.row === procedures.SVC_ATTACH) {
-      const pidFile = dict?.getString('pidfile') as string
-      this.#volumes.set(name, pidFile)
-      this.pidFiles.add(pidFile)
-    } else if (call.row === procedures.SVC_DETACH) {
-      this.pidFiles.delete(this.#volumes.get(name) as string)
-      this.#volumes.delete(name)
-    } else if (call.row === procedures.NODE_STATUS) {
-      output.setInt('count', this.#volumes.size)
-      const names = [...this.#volumes.keys()]
-      for (const [n, id] of names.entries()) output.setString(`volume-${n}`, id.slice(4))
-    } else {
-      const healers = [pretendedHealer('rep3-replicate-0'), pretendedHealer('ec21-disperse-0')]
-      output = (await healOperation(healers, input as Dict)) as Dict
-    }
-    call.reply({ ret: 0, errno: 0, output, errstr: '' })
-  }
-}
-
-type Call = IncomingCall<{ name: string; input: unknown; dict: Dict | undefined }>
 
 /** The second brick was down for a while, as `state` tells. */
 const state = { down: false, entries: [] as string[] }

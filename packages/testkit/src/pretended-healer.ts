@@ -1,0 +1,75 @@
+/**
+ * PretendedHealer: what glusterd sees of a self-heal daemon, its control socket, inside the test's
+ * own process: volumes are attached and detached, operations go to healers that the test gives.
+ */
+
+import { Dict, silentLog, systemClock, systemRandom } from '@ashlar/core'
+import { healOperation } from '@ashlar/host'
+import { type IncomingCall, RpcServer, tcpNetwork } from '@ashlar/transport'
+import { brickProgram } from '@ashlar/wire'
+import type { Healer } from '@ashlar/xlators'
+
+type Call = IncomingCall<{ name: string; input: unknown; dict: Dict | undefined }>
+
+export class PretendedHealer {
+  /** Pid files by volfile id, as they would be written. */
+  readonly pidFiles = new Map<string, string>()
+  readonly #healers: () => readonly Healer[]
+  readonly #socket: string
+  readonly #server: RpcServer
+
+  /** `words` is the command line. */
+  constructor(
+    spec: { readonly socket: string; readonly pidFile: string; readonly words: readonly string[] },
+    healers: () => readonly Healer[] = () => [],
+  ) {
+    this.#socket = spec.socket
+    this.#healers = healers
+    this.pidFiles.set(spec.words[spec.words.indexOf('--volfile-id') + 1] as string, spec.pidFile)
+    const env = {
+      clock: systemClock,
+      random: systemRandom(),
+      network: tcpNetwork(),
+      log: silentLog,
+    }
+    this.#server = new RpcServer({
+      env,
+      programs: [{ program: brickProgram, handle: call => void this.#answer(call as Call) }],
+    })
+  }
+
+  async listen(): Promise<void> {
+    await this.#server.listen({ path: this.#socket })
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+
+  /** Volumes that it has, in the order they came. */
+  get volumes(): string[] {
+    return [...this.pidFiles.keys()].map(id => id.replace(/^shd\//, ''))
+  }
+
+  /** True when this is the pid file of one of its volumes. */
+  has(pidFile: string): boolean {
+    return [...this.pidFiles.values()].includes(pidFile)
+  }
+
+  async #answer(call: Call): Promise<void> {
+    const { procedures } = brickProgram
+    const { name, input, dict } = call.args
+    let output = new Dict()
+    if (call.row === procedures.SVC_ATTACH) {
+      this.pidFiles.set(name, dict?.getString('pidfile') as string)
+    } else if (call.row === procedures.SVC_DETACH) {
+      this.pidFiles.delete(name)
+    } else if (call.row === procedures.NODE_STATUS) {
+      output.setInt('count', this.pidFiles.size)
+      for (const [n, volume] of this.volumes.entries()) output.setString(`volume-${n}`, volume)
+    } else {
+      output = (await healOperation(this.#healers(), input as Dict)) as Dict
+    }
+    call.reply({ ret: 0, errno: 0, output, errstr: '' })
+  }
+}
