@@ -53,7 +53,11 @@ interface ForClient {
 
 /** News that travel up a graph, from a translator to those above it. */
 export type GraphEvent =
-  | { readonly kind: 'child-up' }
+  | {
+      readonly kind: 'child-up'
+      /** It takes a compound in one round trip; else its steps had better be asked for at once. */
+      readonly compounds?: boolean | undefined
+    }
   | { readonly kind: 'child-down' }
   /** A part below went down, but the layer still serves. */
   | { readonly kind: 'some-descendent-down' }

@@ -14,6 +14,7 @@ import {
   type Failure,
   type FopArgs,
   type FopName,
+  type Gfid,
   inodeLoc,
   type Loc,
   type ParentReply,
@@ -22,15 +23,17 @@ import {
   type Subvolume,
 } from '@ashlar/core'
 import { newLayout, writeLayout } from './heal.ts'
-import { COMMIT_HASH_INVALID, type Layout, printRange, type Range } from './layout.ts'
+import { COMMIT_HASH_INVALID, type Layout, NO_LAYOUT, printRange, type Range } from './layout.ts'
 import { isFailure, locate } from './locate.ts'
-import { acquire, namespaceLocks } from './locks.ts'
+import { acquire, type HeldLocks, type Work } from './held-locks.ts'
+import { namespaceLocks } from './locks.ts'
 import { lookup, refreshLayout } from './lookup.ts'
 import {
   asDirectory,
   type Distribution,
   internalCtx,
   mergeDirectoryStats,
+  namelessLoc,
   worstFailure,
 } from './volume.ts'
 
@@ -93,14 +96,23 @@ export async function mkdir(
   if (volume.single) return mkdirSingle(volume, ctx, args)
   volume.space.refreshSoon()
   return onHashed<EntryReply>(volume, ctx, args.loc, async hashed => {
-    const locks = await acquire(
-      volume,
-      ctx,
-      namespaceLocks(hashed, parentLoc(args.loc), args.loc.name),
-    )
+    const gfid = args.xdata?.getGfid('gfid-req')
+    if (gfid === undefined) return failure(Errno.EINVAL)
+    const layout = layoutFor(volume, args.loc, gfid)
+    const making = mkdirHashed(volume, args, hashed)
+    // It is known by its gfid as soon as it is made.
+    const ranging = volume.compounds[hashed.index]
+      ? rangeHashed(volume, ctx, args.loc, { gfid, hashed, layout })
+      : undefined
+    const requests = namespaceLocks(hashed, parentLoc(args.loc), args.loc.name)
+    const work = ranging === undefined ? [making] : [making, ranging]
+    const locks = await acquire(volume, ctx, requests, { work })
     if (!locks.ok) return locks
     try {
-      return await mkdirLocked(volume, ctx, args, hashed)
+      const first = locks.reply(making, 'mkdir') ?? failure(Errno.ENOTCONN)
+      if (!first.ok) return first
+      const ranged = locks.reply(ranging, 'setxattr')?.ok === true
+      return await mkdirElsewhere(volume, ctx, args, { hashed, layout, first, ranged })
     } finally {
       locks.release()
     }
@@ -133,29 +145,40 @@ function layoutFor(volume: Distribution, loc: Loc, gfid: string): Layout | undef
   })
 }
 
-/**
- * The hashed subvolume decides whether the directory comes to be; the others get it with their
- * range in the same request, while the hashed one gets its own.
- */
-async function mkdirLocked(
-  volume: Distribution,
-  ctx: Ctx,
-  args: FopArgs['mkdir'],
-  hashed: Subvolume,
-): Promise<Reply<'mkdir'>> {
-  const { loc } = args
-  const gfid = args.xdata?.getGfid('gfid-req')
-  if (gfid === undefined) return failure(Errno.EINVAL)
-  const layout = layoutFor(volume, loc, gfid)
-  const xdata = withParentCheck(volume, args.xdata, loc, hashed).setBytes(
+/** The hashed subvolume decides whether the directory comes to be. */
+function mkdirHashed(volume: Distribution, args: FopArgs['mkdir'], hashed: Subvolume): Work {
+  const xdata = withParentCheck(volume, args.xdata, args.loc, hashed).setBytes(
     volume.mdsKey,
     Buffer.alloc(4),
   )
-  const first = await hashed.mkdir(ctx, { ...args, xdata })
-  if (!first.ok) return first
+  return { on: hashed, step: { fop: 'mkdir', args: { ...args, xdata } } }
+}
 
-  const target = { ...loc, gfid, pargfid: loc.pargfid, name: '', parent: undefined }
-  const root = internalCtx(ctx)
+/** The range of the hashed subvolume, on the directory that was just made there. */
+function rangeHashed(
+  volume: Distribution,
+  ctx: Ctx,
+  loc: Loc,
+  { gfid, hashed, layout }: { gfid: Gfid; hashed: Subvolume; layout: Layout | undefined },
+): Work | undefined {
+  const range = layout?.ranges[hashed.index]
+  if (range === undefined || range.state === NO_LAYOUT) return undefined
+  const dict = new Dict().setBytes(volume.layoutKey, printRange(range))
+  const xdata = new Dict().setString('glusterfs-internal-fop', 'yes')
+  const args = { loc: namelessLoc(loc, gfid), dict, flags: 0, xdata }
+  return { on: hashed, step: { fop: 'setxattr', args, ctx: internalCtx(ctx) } }
+}
+
+/** The other subvolumes get it, each with its range, and the hashed one its own. */
+async function mkdirElsewhere(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['mkdir'],
+  done: { hashed: Subvolume; layout: Layout | undefined; first: EntryReply; ranged: boolean },
+): Promise<Reply<'mkdir'>> {
+  const { loc } = args
+  const { hashed, layout, first, ranged } = done
+  const target = namelessLoc(loc, first.stat.gfid)
   const [others] = await Promise.all([
     Promise.all(
       volume.children
@@ -167,7 +190,9 @@ async function mkdirLocked(
           return child.mkdir(ctx, { ...args, xdata: request })
         }),
     ),
-    layout === undefined ? true : writeLayout(volume, root, target, layout, [hashed]),
+    layout === undefined || ranged
+      ? true
+      : writeLayout(volume, internalCtx(ctx), target, layout, [hashed]),
   ])
   const made = [first, ...others.filter((reply): reply is EntryReply => reply.ok)]
   // What could not be made is made by the next lookup, which sees the directory missing there.
@@ -207,7 +232,7 @@ export async function rmdir(
   if (locks?.ok === false) return locks
   let reply: Reply<'rmdir'>
   try {
-    reply = await rmdirLocked(volume, ctx, args, hashed)
+    reply = await rmdirLocked(volume, ctx, args, { hashed, locks })
   } finally {
     locks?.release()
   }
@@ -222,13 +247,14 @@ async function rmdirLocked(
   volume: Distribution,
   ctx: Ctx,
   args: FopArgs['rmdir'],
-  hashed: Subvolume | undefined,
+  { hashed, locks }: { hashed: Subvolume | undefined; locks: HeldLocks | undefined },
 ): Promise<Reply<'rmdir'>> {
-  if (hashed === undefined) return removeFrom(volume, ctx, args, volume.children)
+  if (hashed === undefined || locks === undefined)
+    return removeFrom(volume, ctx, args, volume.children)
   const others = volume.children.filter(child => child !== hashed)
   const rest = await removeFrom(volume, ctx, args, others)
   if (!rest.ok && rest.errno !== Errno.ENOENT) return rest
-  const last = await hashed.rmdir(ctx, args)
+  const last = await locks.finish<'rmdir'>(ctx, hashed, { fop: 'rmdir', args })
   if (!last.ok) {
     if (rest.ok && last.errno !== Errno.ENOENT) volume.states.set(args.loc.inode, undefined)
     return last

@@ -12,6 +12,7 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import {
+  defineXlator,
   Dict,
   entryLoc,
   Errno,
@@ -19,6 +20,7 @@ import {
   OpenFlag,
   parseGfid,
   ROOT_GFID,
+  runSteps,
   SetAttr,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
@@ -40,12 +42,24 @@ const LINKTO_KEY = 'trusted.glusterfs.dht.linkto'
 const BRICKS = 3
 const key = (name: string): string => (sys.geteuid() === 0 ? name : `user.${name}`)
 
+const plain = defineXlator({ type: 'testing/plain', options: {}, create: () => ({}) })
+/** As protocol/client over a brick that knows compounds. */
+const takesCompounds = defineXlator({
+  type: 'testing/compounds',
+  options: {},
+  create: self => ({
+    compound: (ctx, { steps }) => runSteps(self.child, ctx, steps),
+    notify: event => self.notify(event.kind === 'child-up' ? { ...event, compounds: true } : event),
+  }),
+})
+
 let home: string
 let volume: TestVolume
+let compounds = false
 
 const brick = (index: number, path = ''): string => `${home}/brick${index}${path}`
 const link = (index: number): BreakableLink =>
-  linkOf(volume.graph.xlator(`dist3-client-${index}`)) as BreakableLink
+  linkOf(volume.graph.xlator(`link-${index}`)) as BreakableLink
 
 async function start(options = ''): Promise<void> {
   const bricks = Array.from({ length: BRICKS }, (_, i) => {
@@ -59,13 +73,17 @@ volume locks-${i}
   type features/locks
   subvolumes posix-${i}
 end-volume
-volume dist3-client-${i}
+volume link-${i}
   type testing/link
   subvolumes locks-${i}
+end-volume
+volume dist3-client-${i}
+  type testing/${compounds ? 'compounds' : 'plain'}
+  subvolumes link-${i}
 end-volume`
   })
   volume = await TestVolume.start({
-    definitions: [posix, locks, breakableLink, distribute],
+    definitions: [posix, locks, breakableLink, plain, takesCompounds, distribute],
     volfile: `${bricks.join('')}
 volume dist3-dht
   type cluster/distribute
@@ -81,15 +99,6 @@ async function restart(options = ''): Promise<void> {
   await volume.stop()
   await start(options)
 }
-
-beforeEach(async () => {
-  home = await mkdtemp(`${tmpdir()}/distribute-`)
-  await start()
-})
-afterEach(async () => {
-  await volume.stop()
-  await rm(home, { recursive: true })
-})
 
 /** Whatever the mode: without root, reading xattrs takes the owner's bits. */
 function xattr(path: string, name: string): Buffer | undefined {
@@ -168,455 +177,472 @@ function expectEntry(index: number, path: string, entry: Entry): void {
 
 const brickIndex = (path: string): number => Number(path.slice(-1)) - 1
 
-describe('files', () => {
-  it('lie after renames where GlusterFS puts them, with the same linkto files', async () => {
-    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
-    for (const [i, { from, before }] of recorded.renames.entries()) {
-      await volume.write(from, `data ${i}\n`, 0o640)
-      expect(holders(from)).toEqual(before)
-    }
-    for (const [i, { from, to, after, bricks }] of recorded.renames.entries()) {
-      const reply = good(await volume.rename(from, to))
-      expect(reply.stat.nlink).toBe(1)
-      expect(holders(from)).toEqual([])
-      expect(holders(to)).toEqual(after)
-      for (const [path, entry] of Object.entries(bricks ?? {}))
-        expectEntry(brickIndex(path), to, entry)
-      expect(await volume.read(to)).toBe(`data ${i}\n`)
-    }
-    await restart()
-    const names = recorded.renames.map(({ to }) => to.slice('/ren/'.length)).toSorted()
-    expect(await volume.names('/ren')).toEqual(names)
-    for (const [i, { to }] of recorded.renames.entries())
-      expect(await volume.read(to)).toBe(`data ${i}\n`)
+describe.each([
+  ['over subvolumes that take plain fops', false],
+  ['over subvolumes that take compounds', true],
+])('%s', (_, withCompounds) => {
+  beforeEach(async () => {
+    compounds = withCompounds
+    home = await mkdtemp(`${tmpdir()}/distribute-`)
+    await start()
+  })
+  afterEach(async () => {
+    await volume.stop()
+    await rm(home, { recursive: true })
   })
 
-  it('get further names as GlusterFS gives them', async () => {
-    const { layout, orig, links } = recorded.hardlinks
-    await makeWithLayout(layout[0] as Recorded['layout'][0])
-    await volume.write('/hl/orig', 'data\n')
-    expect(holders('/hl/orig')).toEqual(orig)
-    for (const { link: path, bricks, detail } of links) {
-      good(await volume.link('/hl/orig', path))
-      expect(holders(path)).toEqual(bricks)
-      for (const [at, entry] of Object.entries(detail)) expectEntry(brickIndex(at), path, entry)
-    }
-    for (const { link: path } of links) good(await volume.unlink(path))
-    for (const { link: path } of links) expect(holders(path)).toEqual([])
-    expect((await volume.stat('/hl/orig')).nlink).toBe(1)
-    expect(await volume.read('/hl/orig')).toBe('data\n')
-  })
-
-  it('replace each other by rename, wherever both lie, and leave nothing behind', async () => {
-    good(await volume.mkdir('/d'))
-    for (let i = 0; i < 30; i++) {
-      await volume.write(`/d/from${i}`, `new ${i}`)
-      await volume.write(`/d/to${i}`, `old ${i}`)
-      // Half of the targets lie away from where their name hashes.
-      if (i % 2 === 1) {
-        good(await volume.rename(`/d/to${i}`, `/d/x${i}`))
-        good(await volume.rename(`/d/x${i}`, `/d/to${i}`))
+  describe('files', () => {
+    it('lie after renames where GlusterFS puts them, with the same linkto files', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      for (const [i, { from, before }] of recorded.renames.entries()) {
+        await volume.write(from, `data ${i}\n`, 0o640)
+        expect(holders(from)).toEqual(before)
       }
-    }
-    for (let i = 0; i < 30; i++) {
-      good(await volume.rename(`/d/from${i}`, `/d/to${i}`))
-      const data = holders(`/d/to${i}`).filter(holder => !holder.startsWith('L'))
-      expect(data).toHaveLength(1)
-      expect(holders(`/d/from${i}`)).toEqual([])
-      expect(await volume.read(`/d/to${i}`)).toBe(`new ${i}`)
-    }
-    await restart()
-    for (let i = 0; i < 30; i++) expect(await volume.read(`/d/to${i}`)).toBe(`new ${i}`)
-    for (let i = 0; i < 30; i++) good(await volume.unlink(`/d/to${i}`))
-    for (let b = 0; b < BRICKS; b++) expect(readdirSync(brick(b, '/d'))).toEqual([])
-    good(await volume.rmdir('/d'))
-  })
-
-  it('are found away from where they hash, and get a linkto file there', async () => {
-    good(await volume.mkdir('/d'))
-    await volume.write('/d/f', 'data')
-    const at = Number(holders('/d/f')[0])
-    // Turn the layout round: the name hashes elsewhere now, as after a rebalance of layouts alone.
-    const ranges = Array.from({ length: BRICKS }, (_, i) => xattr(brick(i, '/d'), LAYOUT_KEY))
-    ranges.forEach((_, i) => {
-      const range = ranges[(i + 1) % BRICKS] as Buffer
-      range.writeUInt32BE(1, 0)
-      sys.lsetxattr(brick(i, '/d'), key(LAYOUT_KEY), range, 0)
+      for (const [i, { from, to, after, bricks }] of recorded.renames.entries()) {
+        const reply = good(await volume.rename(from, to))
+        expect(reply.stat.nlink).toBe(1)
+        expect(holders(from)).toEqual([])
+        expect(holders(to)).toEqual(after)
+        for (const [path, entry] of Object.entries(bricks ?? {}))
+          expectEntry(brickIndex(path), to, entry)
+        expect(await volume.read(to)).toBe(`data ${i}\n`)
+      }
+      await restart()
+      const names = recorded.renames.map(({ to }) => to.slice('/ren/'.length)).toSorted()
+      expect(await volume.names('/ren')).toEqual(names)
+      for (const [i, { to }] of recorded.renames.entries())
+        expect(await volume.read(to)).toBe(`data ${i}\n`)
     })
-    await restart()
-    expect(await volume.read('/d/f')).toBe('data')
-    const hashed = (at + BRICKS - 1) % BRICKS
-    expect(holders('/d/f').toSorted()).toEqual([`${at}`, `L${hashed}`].toSorted())
-    expect(xattr(brick(hashed, '/d/f'), LINKTO_KEY)?.toString()).toBe(`dist3-client-${at}\0`)
-    expect(xattr(brick(hashed, '/d/f'), 'trusted.gfid')).toEqual(
-      xattr(brick(at, '/d/f'), 'trusted.gfid'),
-    )
-    expect(await volume.names('/d')).toEqual(['f'])
-    good(await volume.unlink('/d/f'))
-    expect(holders('/d/f')).toEqual([])
-  })
 
-  it('that are gone leave no linkto file in the way', async () => {
-    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
-    const moved = recorded.renames.find(({ after }) => after.length === 2)
-    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
-    await volume.write(moved.from, 'data')
-    good(await volume.rename(moved.from, moved.to))
-    const at = Number(moved.after.find(holder => !holder.startsWith('L')))
-    sys.unlinkat(sys.AT_FDCWD, handleOf(at, moved.to))
-    sys.unlinkat(sys.AT_FDCWD, brick(at, moved.to))
-    await restart()
-    expect(errnoOf(await volume.lookup(moved.to))).toBe(Errno.ENOENT)
-    expect(holders(moved.to)).toEqual([])
-    await volume.write(moved.to, 'again')
-    expect(await volume.read(moved.to)).toBe('again')
-  })
+    it('get further names as GlusterFS gives them', async () => {
+      const { layout, orig, links } = recorded.hardlinks
+      await makeWithLayout(layout[0] as Recorded['layout'][0])
+      await volume.write('/hl/orig', 'data\n')
+      expect(holders('/hl/orig')).toEqual(orig)
+      for (const { link: path, bricks, detail } of links) {
+        good(await volume.link('/hl/orig', path))
+        expect(holders(path)).toEqual(bricks)
+        for (const [at, entry] of Object.entries(detail)) expectEntry(brickIndex(at), path, entry)
+      }
+      for (const { link: path } of links) good(await volume.unlink(path))
+      for (const { link: path } of links) expect(holders(path)).toEqual([])
+      expect((await volume.stat('/hl/orig')).nlink).toBe(1)
+      expect(await volume.read('/hl/orig')).toBe('data\n')
+    })
 
-  it('keep their names when another client, unaware of them, links or creates', async () => {
-    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
-    const moved = recorded.renames.find(({ after }) => after.length === 2)
-    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
-    await volume.write(moved.from, 'mine')
-    good(await volume.rename(moved.from, moved.to))
-    await volume.write('/ren/other', 'other')
-    const at = holders('/ren/other')[0]
-    for (let i = 0; i < 12; i++) await volume.write(`/ren/taken${i}`, `${i}`)
-
-    // Each of them is taken, whether the data of the new link would lie there or elsewhere.
-    const old = await volume.loc('/ren/other')
-    const parent = await volume.inode('/ren')
-    let elsewhere = 0
-    for (let i = 0; i < 12; i++) {
-      const newloc = entryLoc(parent, `taken${i}`, old.inode)
-      const linked = await volume.top.link(volume.ctx, { oldloc: old, newloc })
-      expect(errnoOf(linked)).toBe(Errno.EEXIST)
-      expect(holders(`/ren/taken${i}`)).toHaveLength(1)
-      if (holders(`/ren/taken${i}`)[0] !== at) elsewhere += 1
-    }
-    expect(elsewhere).toBeGreaterThan(0)
-
-    // A create that finds a linkto file opens what it stands for.
-    await restart()
-    const { reply, fd } = await volume.create(moved.to)
-    expect(good(reply).stat.size).toBe(4)
-    good(await volume.writeFd(fd, 'MINE'))
-    fd.unref()
-    expect(holders(moved.to).toSorted()).toEqual(moved.after.toSorted())
-    await restart()
-    expect(await volume.read(moved.to)).toBe('MINE')
-  })
-
-  it('are renamed though their linkto file is lost', async () => {
-    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
-    const moved = recorded.renames.find(({ after }) => after.length === 2)
-    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
-    await volume.write(moved.from, 'data')
-    good(await volume.rename(moved.from, moved.to))
-    const linkto = holders(moved.to).find(holder => holder.startsWith('L')) as string
-    const at = Number(linkto.slice(1))
-    // A further name that hashes where the linkto file is.
-    let name = ''
-    for (let i = 0; name === ''; i++) {
-      await volume.write(`/ren/probe${i}`, '')
-      if (holders(`/ren/probe${i}`)[0] === `${at}`) name = `/ren/probe${i}`
-      good(await volume.unlink(`/ren/probe${i}`))
-    }
-    sys.unlinkat(sys.AT_FDCWD, handleOf(at, moved.to))
-    sys.unlinkat(sys.AT_FDCWD, brick(at, moved.to))
-    const { stat } = good(await volume.rename(moved.to, name))
-    expect([stat.nlink, holders(moved.to)]).toEqual([1, []])
-    expect(holders(name).toSorted()).toEqual(moved.after.toSorted())
-    await restart()
-    expect(await volume.read(name)).toBe('data')
-  })
-
-  it('keep what an open fd reads while they are renamed and unlinked', async () => {
-    await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
-    const moved = recorded.renames.find(({ after }) => after.length === 2)
-    if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
-    await volume.write(moved.from, 'data')
-    const fd = await volume.open(moved.from)
-    good(await volume.rename(moved.from, moved.to))
-    good(await volume.writeFd(fd, 'DATA'))
-    good(await volume.unlink(moved.to))
-    const read = good(await volume.top.readv(volume.ctx, { fd, size: 10, offset: 0, flags: 0 }))
-    expect(read.data.toString()).toBe('DATA')
-    fd.unref()
-    expect(holders(moved.to)).toEqual([])
-  })
-})
-
-function handleOf(index: number, path: string): string {
-  const text = gfidText(
-    (xattr(brick(index, path), 'trusted.gfid') as Buffer).latin1Slice() as typeof ROOT_GFID,
-  )
-  return brick(index, `/.glusterfs/${text.slice(0, 2)}/${text.slice(2, 4)}/${text}`)
-}
-
-describe('directories', () => {
-  it('are on every brick, with ranges that cover the ring once', async () => {
-    good(await volume.mkdir('/d', 0o750))
-    good(await volume.mkdir('/d/e', 0o700))
-    for (const path of ['/d', '/d/e']) {
-      const ranges = Array.from({ length: BRICKS }, (_, i) => {
-        const value = xattr(brick(i, path), LAYOUT_KEY) as Buffer
-        return [value.readUInt32BE(8), value.readUInt32BE(12)] as const
-      }).toSorted((one, other) => one[0] - other[0])
-      expect(ranges[0]?.[0]).toBe(0)
-      expect(ranges.at(-1)?.[1]).toBe(0xffffffff)
-      for (let i = 1; i < ranges.length; i++)
-        expect(ranges[i]?.[0]).toBe((ranges[i - 1]?.[1] as number) + 1)
-      const gfids = Array.from({ length: BRICKS }, (_, i) => xattr(brick(i, path), 'trusted.gfid'))
-      expect(new Set(gfids.map(gfid => gfid?.toString('hex'))).size).toBe(1)
-    }
-    const marked = Array.from({ length: BRICKS }, (_, i) =>
-      xattr(brick(i, '/d'), `${LAYOUT_KEY}.mds`),
-    )
-    expect(marked.filter(mark => mark !== undefined)).toEqual([Buffer.alloc(4)])
-  })
-
-  it('are made again where they are missing, with owner, mode and a range', async () => {
-    good(await volume.mkdir('/d', 0o2751))
-    await volume.setattr('/d', SetAttr.UID | SetAttr.GID, { uid: 12, gid: 34 })
-    const gfid = xattr(brick(1, '/d'), 'trusted.gfid')
-    sys.unlinkat(sys.AT_FDCWD, handleOf(2, '/d'))
-    rmdirSync(brick(2, '/d'))
-    await restart()
-    good(await volume.lookup('/d'))
-    expect(xattr(brick(2, '/d'), 'trusted.gfid')).toEqual(gfid)
-    const made = statSync(brick(2, '/d'))
-    if (sys.geteuid() === 0) expect([made.uid, made.gid]).toEqual([12, 34])
-    expect((made.mode & 0o7777).toString(8)).toBe(
-      (statSync(brick(1, '/d')).mode & 0o7777).toString(8),
-    )
-    for (let i = 0; i < 20; i++) await volume.write(`/d/f${i}`, `${i}`)
-    await restart()
-    for (let i = 0; i < 20; i++) expect(await volume.read(`/d/f${i}`)).toBe(`${i}`)
-  })
-
-  it('get one mode again when their copies differ: the one that counts', async () => {
-    good(await volume.mkdir('/d', 0o755))
-    const marked = [0, 1, 2].find(i => xattr(brick(i, '/d'), `${LAYOUT_KEY}.mds`) !== undefined)
-    sys.fchmodat(sys.AT_FDCWD, brick(marked as number, '/d'), 0o711)
-    await restart()
-    expect(((await volume.stat('/d')).mode & 0o7777).toString(8)).toBe('711')
-    for (let i = 0; i < BRICKS; i++)
-      expect((statSync(brick(i, '/d')).mode & 0o7777).toString(8)).toBe('711')
-  })
-
-  it('show the same size everywhere', async () => {
-    good(await volume.mkdir('/d'))
-    const { size, blocks } = await volume.stat('/d')
-    expect([size, blocks]).toEqual([4096, 8])
-  })
-
-  it('are renamed on every brick, or on none', async () => {
-    good(await volume.mkdir('/d'))
-    good(await volume.mkdir('/e'))
-    for (let i = 0; i < 10; i++) await volume.write(`/d/f${i}`, `${i}`)
-    good(await volume.rename('/d', '/moved'))
-    for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(false)
-    for (let i = 0; i < 10; i++) expect(await volume.read(`/moved/f${i}`)).toBe(`${i}`)
-    // Onto an empty one; never onto one with entries on any brick.
-    good(await volume.rename('/moved', '/e'))
-    good(await volume.mkdir('/g'))
-    expect(errnoOf(await volume.rename('/g', '/e'))).toBe(Errno.ENOTEMPTY)
-    expect(await volume.names('/')).toEqual(['e', 'g'])
-  })
-
-  it('keep no descriptor open on a brick when one takes the place of another', async () => {
-    good(await volume.mkdir('/d'))
-    good(await volume.mkdir('/e'))
-    const descriptors = () => readdirSync('/proc/self/fd').length
-    good(await volume.rename('/d', '/e'))
-    good(await volume.mkdir('/d'))
-    const before = descriptors()
-    for (let i = 0; i < 10; i++) {
-      good(await volume.rename('/d', '/e'))
+    it('replace each other by rename, wherever both lie, and leave nothing behind', async () => {
       good(await volume.mkdir('/d'))
-    }
-    // Bricks keep a descriptor of each directory that is in use: 10 new ones on 3 bricks.
-    expect(descriptors() - before).toBeLessThanOrEqual(10 * BRICKS)
+      for (let i = 0; i < 30; i++) {
+        await volume.write(`/d/from${i}`, `new ${i}`)
+        await volume.write(`/d/to${i}`, `old ${i}`)
+        // Half of the targets lie away from where their name hashes.
+        if (i % 2 === 1) {
+          good(await volume.rename(`/d/to${i}`, `/d/x${i}`))
+          good(await volume.rename(`/d/x${i}`, `/d/to${i}`))
+        }
+      }
+      for (let i = 0; i < 30; i++) {
+        good(await volume.rename(`/d/from${i}`, `/d/to${i}`))
+        const data = holders(`/d/to${i}`).filter(holder => !holder.startsWith('L'))
+        expect(data).toHaveLength(1)
+        expect(holders(`/d/from${i}`)).toEqual([])
+        expect(await volume.read(`/d/to${i}`)).toBe(`new ${i}`)
+      }
+      await restart()
+      for (let i = 0; i < 30; i++) expect(await volume.read(`/d/to${i}`)).toBe(`new ${i}`)
+      for (let i = 0; i < 30; i++) good(await volume.unlink(`/d/to${i}`))
+      for (let b = 0; b < BRICKS; b++) expect(readdirSync(brick(b, '/d'))).toEqual([])
+      good(await volume.rmdir('/d'))
+    })
+
+    it('are found away from where they hash, and get a linkto file there', async () => {
+      good(await volume.mkdir('/d'))
+      await volume.write('/d/f', 'data')
+      const at = Number(holders('/d/f')[0])
+      // Turn the layout round: the name hashes elsewhere now, as after a rebalance of layouts alone.
+      const ranges = Array.from({ length: BRICKS }, (_, i) => xattr(brick(i, '/d'), LAYOUT_KEY))
+      ranges.forEach((_, i) => {
+        const range = ranges[(i + 1) % BRICKS] as Buffer
+        range.writeUInt32BE(1, 0)
+        sys.lsetxattr(brick(i, '/d'), key(LAYOUT_KEY), range, 0)
+      })
+      await restart()
+      expect(await volume.read('/d/f')).toBe('data')
+      const hashed = (at + BRICKS - 1) % BRICKS
+      expect(holders('/d/f').toSorted()).toEqual([`${at}`, `L${hashed}`].toSorted())
+      expect(xattr(brick(hashed, '/d/f'), LINKTO_KEY)?.toString()).toBe(`dist3-client-${at}\0`)
+      expect(xattr(brick(hashed, '/d/f'), 'trusted.gfid')).toEqual(
+        xattr(brick(at, '/d/f'), 'trusted.gfid'),
+      )
+      expect(await volume.names('/d')).toEqual(['f'])
+      good(await volume.unlink('/d/f'))
+      expect(holders('/d/f')).toEqual([])
+    })
+
+    it('that are gone leave no linkto file in the way', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      const moved = recorded.renames.find(({ after }) => after.length === 2)
+      if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+      await volume.write(moved.from, 'data')
+      good(await volume.rename(moved.from, moved.to))
+      const at = Number(moved.after.find(holder => !holder.startsWith('L')))
+      sys.unlinkat(sys.AT_FDCWD, handleOf(at, moved.to))
+      sys.unlinkat(sys.AT_FDCWD, brick(at, moved.to))
+      await restart()
+      expect(errnoOf(await volume.lookup(moved.to))).toBe(Errno.ENOENT)
+      expect(holders(moved.to)).toEqual([])
+      await volume.write(moved.to, 'again')
+      expect(await volume.read(moved.to)).toBe('again')
+    })
+
+    it('keep their names when another client, unaware of them, links or creates', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      const moved = recorded.renames.find(({ after }) => after.length === 2)
+      if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+      await volume.write(moved.from, 'mine')
+      good(await volume.rename(moved.from, moved.to))
+      await volume.write('/ren/other', 'other')
+      const at = holders('/ren/other')[0]
+      for (let i = 0; i < 12; i++) await volume.write(`/ren/taken${i}`, `${i}`)
+
+      // Each of them is taken, whether the data of the new link would lie there or elsewhere.
+      const old = await volume.loc('/ren/other')
+      const parent = await volume.inode('/ren')
+      let elsewhere = 0
+      for (let i = 0; i < 12; i++) {
+        const newloc = entryLoc(parent, `taken${i}`, old.inode)
+        const linked = await volume.top.link(volume.ctx, { oldloc: old, newloc })
+        expect(errnoOf(linked)).toBe(Errno.EEXIST)
+        expect(holders(`/ren/taken${i}`)).toHaveLength(1)
+        if (holders(`/ren/taken${i}`)[0] !== at) elsewhere += 1
+      }
+      expect(elsewhere).toBeGreaterThan(0)
+
+      // A create that finds a linkto file opens what it stands for.
+      await restart()
+      const { reply, fd } = await volume.create(moved.to)
+      expect(good(reply).stat.size).toBe(4)
+      good(await volume.writeFd(fd, 'MINE'))
+      fd.unref()
+      expect(holders(moved.to).toSorted()).toEqual(moved.after.toSorted())
+      await restart()
+      expect(await volume.read(moved.to)).toBe('MINE')
+    })
+
+    it('are renamed though their linkto file is lost', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      const moved = recorded.renames.find(({ after }) => after.length === 2)
+      if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+      await volume.write(moved.from, 'data')
+      good(await volume.rename(moved.from, moved.to))
+      const linkto = holders(moved.to).find(holder => holder.startsWith('L')) as string
+      const at = Number(linkto.slice(1))
+      // A further name that hashes where the linkto file is.
+      let name = ''
+      for (let i = 0; name === ''; i++) {
+        await volume.write(`/ren/probe${i}`, '')
+        if (holders(`/ren/probe${i}`)[0] === `${at}`) name = `/ren/probe${i}`
+        good(await volume.unlink(`/ren/probe${i}`))
+      }
+      sys.unlinkat(sys.AT_FDCWD, handleOf(at, moved.to))
+      sys.unlinkat(sys.AT_FDCWD, brick(at, moved.to))
+      const { stat } = good(await volume.rename(moved.to, name))
+      expect([stat.nlink, holders(moved.to)]).toEqual([1, []])
+      expect(holders(name).toSorted()).toEqual(moved.after.toSorted())
+      await restart()
+      expect(await volume.read(name)).toBe('data')
+    })
+
+    it('keep what an open fd reads while they are renamed and unlinked', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      const moved = recorded.renames.find(({ after }) => after.length === 2)
+      if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+      await volume.write(moved.from, 'data')
+      const fd = await volume.open(moved.from)
+      good(await volume.rename(moved.from, moved.to))
+      good(await volume.writeFd(fd, 'DATA'))
+      good(await volume.unlink(moved.to))
+      const read = good(await volume.top.readv(volume.ctx, { fd, size: 10, offset: 0, flags: 0 }))
+      expect(read.data.toString()).toBe('DATA')
+      fd.unref()
+      expect(holders(moved.to)).toEqual([])
+    })
   })
 
-  it('are removed only when they are empty on every brick', async () => {
-    good(await volume.mkdir('/d'))
-    await volume.write('/d/f', 'data')
-    expect(errnoOf(await volume.rmdir('/d'))).toBe(Errno.ENOTEMPTY)
-    for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(true)
-    expect(await volume.read('/d/f')).toBe('data')
-    good(await volume.unlink('/d/f'))
-    good(await volume.rmdir('/d'))
-    expect(errnoOf(await volume.lookup('/d'))).toBe(Errno.ENOENT)
-    for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(false)
-  })
-})
-
-describe('listings', () => {
-  beforeEach(async () => {
-    good(await volume.mkdir('/d'))
-    for (let i = 0; i < 60; i++) await volume.write(`/d/f${i}`, `${i}`)
-    for (let i = 0; i < 12; i++) good(await volume.mkdir(`/d/sub${i}`))
-  })
-
-  const expected = [
-    ...Array.from({ length: 60 }, (_, i) => `f${i}`),
-    ...Array.from({ length: 12 }, (_, i) => `sub${i}`),
-  ].toSorted()
-
-  it.each([1, 300, 1000, 65_536])('name everything once, in pieces of %i bytes', async size => {
-    expect(await volume.names('/d', size)).toEqual(expected)
-    const dots = (await volume.list('/d', size)).filter(entry => entry.name.startsWith('.'))
-    expect(dots.map(entry => entry.name).toSorted()).toEqual(['.', '..'])
-  })
-
-  it('go on at any offset that they gave', async () => {
-    const entries = await volume.list('/d')
-    const loc = await volume.loc('/d')
-    const fd = volume.graph.openFd(loc.inode, { flags: OpenFlag.DIRECTORY, pid: 1 })
-    good(await volume.top.opendir(volume.ctx, { loc, fd }))
-    fd.bind()
-    for (const at of [0, 20, 35, 50, entries.length - 2]) {
-      const { offset } = entries[at] as (typeof entries)[0]
-      const reply = good(await volume.top.readdirp(volume.ctx, { fd, size: 1, offset }))
-      expect(reply.entries[0]?.name).toBe(entries[at + 1]?.name)
-    }
-    fd.unref()
-  })
-
-  it('show directories once when files were renamed, too', async () => {
-    for (let i = 0; i < 60; i++) good(await volume.rename(`/d/f${i}`, `/d/g${i}`))
-    expect(await volume.names('/d')).toEqual(
-      expected.map(name => name.replace(/^f/, 'g')).toSorted(),
+  function handleOf(index: number, path: string): string {
+    const text = gfidText(
+      (xattr(brick(index, path), 'trusted.gfid') as Buffer).latin1Slice() as typeof ROOT_GFID,
     )
-  })
-})
-
-describe('with a brick down', () => {
-  const names = Array.from({ length: 30 }, (_, i) => `/d/f${i}`)
-  let onBrick: string[][]
-
-  beforeEach(async () => {
-    good(await volume.mkdir('/d'))
-    for (let i = 0; i < 6; i++) good(await volume.mkdir(`/d/sub${i}`))
-    for (const name of names) await volume.write(name, name)
-    onBrick = names.map(holders)
-    link(1).cut()
-  })
-
-  it('the files of the others are served, its own fail as not connected', async () => {
-    for (const [i, name] of names.entries()) {
-      if (onBrick[i]?.[0] === '1') expect(errnoOf(await volume.lookup(name))).toBe(Errno.ENOTCONN)
-      else expect(await volume.read(name)).toBe(name)
-    }
-  })
-
-  it('listings hold the rest, and every directory', async () => {
-    const listed = await volume.names('/d')
-    const there = names.filter((_, i) => onBrick[i]?.[0] !== '1').map(name => name.slice(3))
-    const directories = Array.from({ length: 6 }, (_, i) => `sub${i}`)
-    expect(listed).toEqual([...there, ...directories].toSorted())
-  })
-
-  it('no directory is removed or renamed: copies would be left', async () => {
-    expect(errnoOf(await volume.rmdir('/d/sub0'))).toBe(Errno.ENOTCONN)
-    expect(errnoOf(await volume.rename('/d/sub0', '/d/other'))).toBe(Errno.ENOTCONN)
-    link(1).mend()
-    good(await volume.rmdir('/d/sub0'))
-    expect(existsSync(brick(1, '/d/sub0'))).toBe(false)
-  })
-
-  it('a directory made meanwhile is there on all once it is back', async () => {
-    const results = []
-    for (let i = 0; i < 6; i++) results.push(errnoOf(await volume.mkdir(`/d/new${i}`)))
-    // Those whose name hashes to the brick that is down cannot be made.
-    expect(new Set(results)).toEqual(new Set([0, Errno.ENOTCONN]))
-    link(1).mend()
-    for (const [i, errno] of results.entries()) {
-      const path = `/d/new${i}`
-      expect(errnoOf(await volume.lookup(path))).toBe(errno === 0 ? 0 : Errno.ENOENT)
-      expect(existsSync(brick(1, path))).toBe(errno === 0)
-      if (errno === 0) for (let k = 0; k < 6; k++) await volume.write(`${path}/${k}`, 'x')
-    }
-  })
-
-  it('no layout is changed to do without it', async () => {
-    const before = [0, 2].map(i => xattr(brick(i, '/d'), LAYOUT_KEY))
-    await volume.lookup('/d')
-    await volume.list('/d')
-    expect([0, 2].map(i => xattr(brick(i, '/d'), LAYOUT_KEY))).toEqual(before)
-    link(1).mend()
-    for (const name of names) expect(await volume.read(name)).toBe(name)
-  })
-
-  it('tells its users when the last brick goes and when the first comes', () => {
-    volume.events.length = 0
-    link(0).cut()
-    link(2).cut()
-    expect(volume.events.at(-1)?.kind).toBe('child-down')
-    link(2).mend()
-    expect(volume.events.at(-1)?.kind).toBe('child-up')
-  })
-})
-
-describe('a name that exists nowhere', () => {
-  /** Lookups of the name on each brick, the walk to its directory left out. */
-  async function asked(path: string): Promise<number[]> {
-    await volume.lookup(path.slice(0, path.lastIndexOf('/')))
-    const count = () => [0, 1, 2].map(i => link(i).calls.get('lookup') ?? 0)
-    const start = count()
-    await volume.lookup(path.slice(0, path.lastIndexOf('/')))
-    const walk = count().map((calls, i) => calls - (start[i] as number))
-    const before = count()
-    expect(errnoOf(await volume.lookup(path))).toBe(Errno.ENOENT)
-    return count().map((calls, i) => calls - (before[i] as number) - (walk[i] as number))
+    return brick(index, `/.glusterfs/${text.slice(0, 2)}/${text.slice(2, 4)}/${text}`)
   }
 
-  it('is asked of one brick when the layout is current', async () => {
-    await restart('option lookup-optimize on')
-    good(await volume.mkdir('/e'))
-    const counts = await asked('/e/nothing')
-    expect(counts.filter(count => count > 0)).toEqual([1])
+  describe('directories', () => {
+    it('are on every brick, with ranges that cover the ring once', async () => {
+      good(await volume.mkdir('/d', 0o750))
+      good(await volume.mkdir('/d/e', 0o700))
+      for (const path of ['/d', '/d/e']) {
+        const ranges = Array.from({ length: BRICKS }, (_, i) => {
+          const value = xattr(brick(i, path), LAYOUT_KEY) as Buffer
+          return [value.readUInt32BE(8), value.readUInt32BE(12)] as const
+        }).toSorted((one, other) => one[0] - other[0])
+        expect(ranges[0]?.[0]).toBe(0)
+        expect(ranges.at(-1)?.[1]).toBe(0xffffffff)
+        for (let i = 1; i < ranges.length; i++)
+          expect(ranges[i]?.[0]).toBe((ranges[i - 1]?.[1] as number) + 1)
+        const gfids = Array.from({ length: BRICKS }, (_, i) =>
+          xattr(brick(i, path), 'trusted.gfid'),
+        )
+        expect(new Set(gfids.map(gfid => gfid?.toString('hex'))).size).toBe(1)
+      }
+      const marked = Array.from({ length: BRICKS }, (_, i) =>
+        xattr(brick(i, '/d'), `${LAYOUT_KEY}.mds`),
+      )
+      expect(marked.filter(mark => mark !== undefined)).toEqual([Buffer.alloc(4)])
+    })
+
+    it('are made again where they are missing, with owner, mode and a range', async () => {
+      good(await volume.mkdir('/d', 0o2751))
+      await volume.setattr('/d', SetAttr.UID | SetAttr.GID, { uid: 12, gid: 34 })
+      const gfid = xattr(brick(1, '/d'), 'trusted.gfid')
+      sys.unlinkat(sys.AT_FDCWD, handleOf(2, '/d'))
+      rmdirSync(brick(2, '/d'))
+      await restart()
+      good(await volume.lookup('/d'))
+      expect(xattr(brick(2, '/d'), 'trusted.gfid')).toEqual(gfid)
+      const made = statSync(brick(2, '/d'))
+      if (sys.geteuid() === 0) expect([made.uid, made.gid]).toEqual([12, 34])
+      expect((made.mode & 0o7777).toString(8)).toBe(
+        (statSync(brick(1, '/d')).mode & 0o7777).toString(8),
+      )
+      for (let i = 0; i < 20; i++) await volume.write(`/d/f${i}`, `${i}`)
+      await restart()
+      for (let i = 0; i < 20; i++) expect(await volume.read(`/d/f${i}`)).toBe(`${i}`)
+    })
+
+    it('get one mode again when their copies differ: the one that counts', async () => {
+      good(await volume.mkdir('/d', 0o755))
+      const marked = [0, 1, 2].find(i => xattr(brick(i, '/d'), `${LAYOUT_KEY}.mds`) !== undefined)
+      sys.fchmodat(sys.AT_FDCWD, brick(marked as number, '/d'), 0o711)
+      await restart()
+      expect(((await volume.stat('/d')).mode & 0o7777).toString(8)).toBe('711')
+      for (let i = 0; i < BRICKS; i++)
+        expect((statSync(brick(i, '/d')).mode & 0o7777).toString(8)).toBe('711')
+    })
+
+    it('show the same size everywhere', async () => {
+      good(await volume.mkdir('/d'))
+      const { size, blocks } = await volume.stat('/d')
+      expect([size, blocks]).toEqual([4096, 8])
+    })
+
+    it('are renamed on every brick, or on none', async () => {
+      good(await volume.mkdir('/d'))
+      good(await volume.mkdir('/e'))
+      for (let i = 0; i < 10; i++) await volume.write(`/d/f${i}`, `${i}`)
+      good(await volume.rename('/d', '/moved'))
+      for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(false)
+      for (let i = 0; i < 10; i++) expect(await volume.read(`/moved/f${i}`)).toBe(`${i}`)
+      // Onto an empty one; never onto one with entries on any brick.
+      good(await volume.rename('/moved', '/e'))
+      good(await volume.mkdir('/g'))
+      expect(errnoOf(await volume.rename('/g', '/e'))).toBe(Errno.ENOTEMPTY)
+      expect(await volume.names('/')).toEqual(['e', 'g'])
+    })
+
+    it('keep no descriptor open on a brick when one takes the place of another', async () => {
+      good(await volume.mkdir('/d'))
+      good(await volume.mkdir('/e'))
+      const descriptors = () => readdirSync('/proc/self/fd').length
+      good(await volume.rename('/d', '/e'))
+      good(await volume.mkdir('/d'))
+      const before = descriptors()
+      for (let i = 0; i < 10; i++) {
+        good(await volume.rename('/d', '/e'))
+        good(await volume.mkdir('/d'))
+      }
+      // Bricks keep a descriptor of each directory that is in use: 10 new ones on 3 bricks.
+      expect(descriptors() - before).toBeLessThanOrEqual(10 * BRICKS)
+    })
+
+    it('are removed only when they are empty on every brick', async () => {
+      good(await volume.mkdir('/d'))
+      await volume.write('/d/f', 'data')
+      expect(errnoOf(await volume.rmdir('/d'))).toBe(Errno.ENOTEMPTY)
+      for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(true)
+      expect(await volume.read('/d/f')).toBe('data')
+      good(await volume.unlink('/d/f'))
+      good(await volume.rmdir('/d'))
+      expect(errnoOf(await volume.lookup('/d'))).toBe(Errno.ENOENT)
+      for (let i = 0; i < BRICKS; i++) expect(existsSync(brick(i, '/d'))).toBe(false)
+    })
   })
 
-  it('is asked of all when files may lie elsewhere', async () => {
-    await restart('option lookup-optimize off\n  option lookup-unhashed on')
-    good(await volume.mkdir('/d'))
-    expect(await asked('/d/nothing')).toEqual([1, 1, 1])
-  })
-})
+  describe('listings', () => {
+    beforeEach(async () => {
+      good(await volume.mkdir('/d'))
+      for (let i = 0; i < 60; i++) await volume.write(`/d/f${i}`, `${i}`)
+      for (let i = 0; i < 12; i++) good(await volume.mkdir(`/d/sub${i}`))
+    })
 
-describe('a rename', () => {
-  it('between two names of one file does nothing, wherever the names hash', async () => {
-    good(await volume.mkdir('/d'))
-    for (let i = 0; i < 12; i++) {
-      await volume.write(`/d/a${i}`, `data ${i}`)
-      good(await volume.link(`/d/a${i}`, `/d/b${i}`))
-      good(await volume.rename(`/d/b${i}`, `/d/a${i}`))
-    }
-    await restart()
-    for (let i = 0; i < 12; i++) {
-      expect(await volume.read(`/d/a${i}`)).toBe(`data ${i}`)
-      expect(await volume.read(`/d/b${i}`)).toBe(`data ${i}`)
-      expect((await volume.stat(`/d/a${i}`)).nlink).toBe(2)
-    }
+    const expected = [
+      ...Array.from({ length: 60 }, (_, i) => `f${i}`),
+      ...Array.from({ length: 12 }, (_, i) => `sub${i}`),
+    ].toSorted()
+
+    it.each([1, 300, 1000, 65_536])('name everything once, in pieces of %i bytes', async size => {
+      expect(await volume.names('/d', size)).toEqual(expected)
+      const dots = (await volume.list('/d', size)).filter(entry => entry.name.startsWith('.'))
+      expect(dots.map(entry => entry.name).toSorted()).toEqual(['.', '..'])
+    })
+
+    it('go on at any offset that they gave', async () => {
+      const entries = await volume.list('/d')
+      const loc = await volume.loc('/d')
+      const fd = volume.graph.openFd(loc.inode, { flags: OpenFlag.DIRECTORY, pid: 1 })
+      good(await volume.top.opendir(volume.ctx, { loc, fd }))
+      fd.bind()
+      for (const at of [0, 20, 35, 50, entries.length - 2]) {
+        const { offset } = entries[at] as (typeof entries)[0]
+        const reply = good(await volume.top.readdirp(volume.ctx, { fd, size: 1, offset }))
+        expect(reply.entries[0]?.name).toBe(entries[at + 1]?.name)
+      }
+      fd.unref()
+    })
+
+    it('show directories once when files were renamed, too', async () => {
+      for (let i = 0; i < 60; i++) good(await volume.rename(`/d/f${i}`, `/d/g${i}`))
+      expect(await volume.names('/d')).toEqual(
+        expected.map(name => name.replace(/^f/, 'g')).toSorted(),
+      )
+    })
   })
 
-  it('that goes both ways at once ends', async () => {
-    good(await volume.mkdir('/d'))
-    for (let i = 0; i < 12; i++) {
-      await volume.write(`/d/a${i}`, 'a')
-      await volume.write(`/d/b${i}`, 'b')
+  describe('with a brick down', () => {
+    const names = Array.from({ length: 30 }, (_, i) => `/d/f${i}`)
+    let onBrick: string[][]
+
+    beforeEach(async () => {
+      good(await volume.mkdir('/d'))
+      for (let i = 0; i < 6; i++) good(await volume.mkdir(`/d/sub${i}`))
+      for (const name of names) await volume.write(name, name)
+      onBrick = names.map(holders)
+      link(1).cut()
+    })
+
+    it('the files of the others are served, its own fail as not connected', async () => {
+      for (const [i, name] of names.entries()) {
+        if (onBrick[i]?.[0] === '1') expect(errnoOf(await volume.lookup(name))).toBe(Errno.ENOTCONN)
+        else expect(await volume.read(name)).toBe(name)
+      }
+    })
+
+    it('listings hold the rest, and every directory', async () => {
+      const listed = await volume.names('/d')
+      const there = names.filter((_, i) => onBrick[i]?.[0] !== '1').map(name => name.slice(3))
+      const directories = Array.from({ length: 6 }, (_, i) => `sub${i}`)
+      expect(listed).toEqual([...there, ...directories].toSorted())
+    })
+
+    it('no directory is removed or renamed: copies would be left', async () => {
+      expect(errnoOf(await volume.rmdir('/d/sub0'))).toBe(Errno.ENOTCONN)
+      expect(errnoOf(await volume.rename('/d/sub0', '/d/other'))).toBe(Errno.ENOTCONN)
+      link(1).mend()
+      good(await volume.rmdir('/d/sub0'))
+      expect(existsSync(brick(1, '/d/sub0'))).toBe(false)
+    })
+
+    it('a directory made meanwhile is there on all once it is back', async () => {
+      const results = []
+      for (let i = 0; i < 6; i++) results.push(errnoOf(await volume.mkdir(`/d/new${i}`)))
+      // Those whose name hashes to the brick that is down cannot be made.
+      expect(new Set(results)).toEqual(new Set([0, Errno.ENOTCONN]))
+      link(1).mend()
+      for (const [i, errno] of results.entries()) {
+        const path = `/d/new${i}`
+        expect(errnoOf(await volume.lookup(path))).toBe(errno === 0 ? 0 : Errno.ENOENT)
+        expect(existsSync(brick(1, path))).toBe(errno === 0)
+        if (errno === 0) for (let k = 0; k < 6; k++) await volume.write(`${path}/${k}`, 'x')
+      }
+    })
+
+    it('no layout is changed to do without it', async () => {
+      const before = [0, 2].map(i => xattr(brick(i, '/d'), LAYOUT_KEY))
+      await volume.lookup('/d')
+      await volume.list('/d')
+      expect([0, 2].map(i => xattr(brick(i, '/d'), LAYOUT_KEY))).toEqual(before)
+      link(1).mend()
+      for (const name of names) expect(await volume.read(name)).toBe(name)
+    })
+
+    it('tells its users when the last brick goes and when the first comes', () => {
+      volume.events.length = 0
+      link(0).cut()
+      link(2).cut()
+      expect(volume.events.at(-1)?.kind).toBe('child-down')
+      link(2).mend()
+      expect(volume.events.at(-1)?.kind).toBe('child-up')
+    })
+  })
+
+  describe('a name that exists nowhere', () => {
+    /** Lookups of the name on each brick, the walk to its directory left out. */
+    async function asked(path: string): Promise<number[]> {
+      await volume.lookup(path.slice(0, path.lastIndexOf('/')))
+      const count = () => [0, 1, 2].map(i => link(i).calls.get('lookup') ?? 0)
+      const start = count()
+      await volume.lookup(path.slice(0, path.lastIndexOf('/')))
+      const walk = count().map((calls, i) => calls - (start[i] as number))
+      const before = count()
+      expect(errnoOf(await volume.lookup(path))).toBe(Errno.ENOENT)
+      return count().map((calls, i) => calls - (before[i] as number) - (walk[i] as number))
     }
-    await Promise.all(
-      Array.from({ length: 12 }, (_, i) => [
-        volume.rename(`/d/a${i}`, `/d/b${i}`),
-        volume.rename(`/d/b${i}`, `/d/a${i}`),
-      ]).flat(),
-    )
-    for (let i = 0; i < 12; i++) {
-      const left = [await volume.lookup(`/d/a${i}`), await volume.lookup(`/d/b${i}`)]
-      expect(left.filter(reply => reply.ok).length).toBeGreaterThan(0)
-    }
+
+    it('is asked of one brick when the layout is current', async () => {
+      await restart('option lookup-optimize on')
+      good(await volume.mkdir('/e'))
+      const counts = await asked('/e/nothing')
+      expect(counts.filter(count => count > 0)).toEqual([1])
+    })
+
+    it('is asked of all when files may lie elsewhere', async () => {
+      await restart('option lookup-optimize off\n  option lookup-unhashed on')
+      good(await volume.mkdir('/d'))
+      expect(await asked('/d/nothing')).toEqual([1, 1, 1])
+    })
+  })
+
+  describe('a rename', () => {
+    it('between two names of one file does nothing, wherever the names hash', async () => {
+      good(await volume.mkdir('/d'))
+      for (let i = 0; i < 12; i++) {
+        await volume.write(`/d/a${i}`, `data ${i}`)
+        good(await volume.link(`/d/a${i}`, `/d/b${i}`))
+        good(await volume.rename(`/d/b${i}`, `/d/a${i}`))
+      }
+      await restart()
+      for (let i = 0; i < 12; i++) {
+        expect(await volume.read(`/d/a${i}`)).toBe(`data ${i}`)
+        expect(await volume.read(`/d/b${i}`)).toBe(`data ${i}`)
+        expect((await volume.stat(`/d/a${i}`)).nlink).toBe(2)
+      }
+    })
+
+    it('that goes both ways at once ends', async () => {
+      good(await volume.mkdir('/d'))
+      for (let i = 0; i < 12; i++) {
+        await volume.write(`/d/a${i}`, 'a')
+        await volume.write(`/d/b${i}`, 'b')
+      }
+      await Promise.all(
+        Array.from({ length: 12 }, (_, i) => [
+          volume.rename(`/d/a${i}`, `/d/b${i}`),
+          volume.rename(`/d/b${i}`, `/d/a${i}`),
+        ]).flat(),
+      )
+      for (let i = 0; i < 12; i++) {
+        const left = [await volume.lookup(`/d/a${i}`), await volume.lookup(`/d/b${i}`)]
+        expect(left.filter(reply => reply.ok).length).toBeGreaterThan(0)
+      }
+    })
   })
 })

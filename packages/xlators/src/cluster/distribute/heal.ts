@@ -14,7 +14,8 @@ import {
   printRange,
   type Range,
 } from './layout.ts'
-import { acquire, layoutWriteLocks, namespaceLocks } from './locks.ts'
+import { acquire } from './held-locks.ts'
+import { layoutWriteLocks, namespaceLocks } from './locks.ts'
 import { type Distribution, internalCtx, namelessLoc } from './volume.ts'
 
 const PERMISSION_BITS = 0o7777

@@ -284,6 +284,7 @@ class Distribute implements Xlator {
     switch (event.kind) {
       case 'child-up':
         volume.childUp[from.index] = true
+        volume.compounds[from.index] = event.compounds === true
         this.#report(from, volume.upChildren().length === 1 ? 'child-up' : undefined)
         return
       case 'child-down':

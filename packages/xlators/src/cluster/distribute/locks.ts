@@ -7,23 +7,19 @@
  *   dht.entry.sync    entrylk on a name
  *   dht.file.migrate  inodelk on a file: its data must not move
  *
- * All locks of an operation are first asked for at once, without waiting for anybody. Only when one
- * is taken are they asked for again one after the other, in the order that all clients keep.
+ * What is asked for; held-locks.ts takes them.
  */
 
 import {
   type Ctx,
   EntrylkCommand,
   EntrylkType,
-  Errno,
-  failure,
-  type Failure,
   type Loc,
   LockCommand,
   LockType,
+  type Step,
   type Subvolume,
 } from '@ashlar/core'
-import { type Distribution, internalCtx } from './volume.ts'
 
 const LAYOUT_DOMAIN = 'dht.layout.heal'
 const ENTRY_DOMAIN = 'dht.entry.sync'
@@ -58,78 +54,9 @@ export function layoutWriteLocks(subvolumes: readonly Subvolume[], loc: Loc): Lo
     .map(on => ({ kind: 'inode', on, loc, domain: LAYOUT_DOMAIN, write: true }) as const)
 }
 
-/** Locks held; let go of with `release`. */
-export class HeldLocks {
-  readonly ok = true
-  readonly #ctx: Ctx
-  readonly #requests: readonly LockRequest[]
-
-  constructor(ctx: Ctx, requests: readonly LockRequest[]) {
-    this.#ctx = ctx
-    this.#requests = requests
-  }
-
-  /** Sends the unlocks; nobody needs to wait for their answers. */
-  release(): void {
-    const ctx: Ctx = { ...this.#ctx, lazy: true }
-    for (const request of this.#requests) {
-      lock(ctx, request, 'unlock').catch(() => undefined)
-    }
-  }
-}
-
-/** Missing files cannot move: their lock is not needed (`optional`). */
-const GONE: ReadonlySet<number> = new Set([Errno.ENOENT, Errno.ESTALE, Errno.EIO])
-
-/**
- * Takes all locks or none. Requests must come in the order that all clients keep, which is that of
- * the functions above, with the names of an operation sorted by `namespaceOrder`. Without `wait`, one
- * that somebody has is EAGAIN: for repairs, which may run under the very locks they would wait for.
- */
-export async function acquire(
-  volume: Distribution,
-  ctx: Ctx,
-  requests: readonly LockRequest[],
-  { wait = true }: { wait?: boolean } = {},
-): Promise<HeldLocks | Failure> {
-  const owner = internalCtx(ctx, volume.transactionOwner())
-  const replies = await Promise.all(requests.map(request => lock(owner, request, 'try')))
-  const held = requests.filter((_, i) => replies[i]?.ok === true)
-  const refused = replies.filter(
-    (reply, i): reply is Failure => !reply.ok && !isForgiven(requests[i] as LockRequest, reply),
-  )
-  if (refused.length === 0) return new HeldLocks(owner, held)
-  new HeldLocks(owner, held).release()
-  const final = refused.find(reply => reply.errno !== Errno.EAGAIN)
-  if (final !== undefined) return final
-  return wait ? acquireInOrder(owner, requests) : failure(Errno.EAGAIN)
-}
-
-async function acquireInOrder(
-  owner: Ctx,
-  requests: readonly LockRequest[],
-): Promise<HeldLocks | Failure> {
-  const held: LockRequest[] = []
-  for (const request of requests) {
-    const reply = await lock(owner, request, 'wait')
-    if (reply.ok) held.push(request)
-    else if (!isForgiven(request, reply)) {
-      new HeldLocks(owner, held).release()
-      return reply
-    }
-  }
-  return new HeldLocks(owner, held)
-}
-
-function isForgiven(request: LockRequest, reply: Failure): boolean {
-  return request.kind === 'inode' && request.optional === true && GONE.has(reply.errno)
-}
-
-async function lock(
-  ctx: Ctx,
-  request: LockRequest,
-  how: 'try' | 'wait' | 'unlock',
-): Promise<{ ok: true } | Failure> {
+/** The request as a step in the name of `owner`. */
+export function lockStep(owner: Ctx, request: LockRequest, how: 'try' | 'wait' | 'unlock'): Step {
+  const { loc } = request
   if (request.kind === 'entry') {
     const command =
       how === 'try'
@@ -137,21 +64,16 @@ async function lock(
         : how === 'wait'
           ? EntrylkCommand.LOCK
           : EntrylkCommand.UNLOCK
-    return request.on.entrylk(ctx, {
-      loc: request.loc,
-      domain: ENTRY_DOMAIN,
-      name: request.name,
-      command,
-      type: EntrylkType.WRLCK,
-    })
+    const { name } = request
+    const type = EntrylkType.WRLCK
+    return { fop: 'entrylk', args: { loc, domain: ENTRY_DOMAIN, name, command, type }, ctx: owner }
   }
   const type = how === 'unlock' ? LockType.UNLCK : request.write ? LockType.WRLCK : LockType.RDLCK
-  return request.on.inodelk(ctx, {
-    loc: request.loc,
-    domain: request.domain,
-    command: how === 'wait' ? LockCommand.SETLKW : LockCommand.SETLK,
-    flock: { type, whence: 0, start: 0n, len: 0n, pid: ctx.pid, lkOwner: ctx.lkOwner },
-  })
+  const { pid, lkOwner } = owner
+  const flock = { type, whence: 0, start: 0n, len: 0n, pid, lkOwner }
+  const command = how === 'wait' ? LockCommand.SETLKW : LockCommand.SETLK
+  const { domain } = request
+  return { fop: 'inodelk', args: { loc, domain, command, flock }, ctx: owner }
 }
 
 /** Order of two names for locking: by subvolume, then by parent and name. */

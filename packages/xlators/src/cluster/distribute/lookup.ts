@@ -30,7 +30,8 @@ import {
 import { type Answer, lookupXdata, MDS_BYTES, viewDirectory } from './directory-view.ts'
 import { healDirectory } from './heal.ts'
 import { isLinkto, linktoTarget, makeLinkto, removeStaleLinkto } from './linkto.ts'
-import { acquire, namespaceLocks } from './locks.ts'
+import { acquire } from './held-locks.ts'
+import { namespaceLocks } from './locks.ts'
 import {
   asDirectory,
   type Distribution,

@@ -1,11 +1,12 @@
 /**
- * Rename: of files between names that may hash to other subvolumes than where the data lies, and of
- * directories, which are everywhere. Facts: reference/dht.md §3, §6.
+ * Rename: of files between names that may hash to other subvolumes than where the data lies. Facts:
+ * xlators/cluster/dht/src/dht-rename.c.
  *
  *   SC, SH  where the source's data lies, where its name hashes; DC, DH the same of the target
  *
  *   data already where the target's name hashes (SC = DH)   rename there
  *   target's data on the same subvolume (SC = DC)           rename there, linkto file on DH
+ *   no target                                               linkto file on DH, rename on SC
  *   else                                                    the new name is linked on SC, a linkto
  *                                                           file takes its place on DH
  */
@@ -18,35 +19,18 @@ import {
   failure,
   type Failure,
   type FopArgs,
-  type Loc,
-  type LookupReply,
-  OpenFlag,
   type RenameReply,
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
 import { parentLoc } from './directories.ts'
-import { isLinkto, makeLinkto, removeLinkto } from './linkto.ts'
+import { acquire, type HeldLocks } from './held-locks.ts'
+import { makeLinkto, removeLinkto } from './linkto.ts'
 import { isFailure, locate } from './locate.ts'
-import { acquire, migrateLock, namespaceLocks, namespaceOrder } from './locks.ts'
-import { lookupXdata } from './directory-view.ts'
-import { lookup } from './lookup.ts'
-import {
-  asDirectory,
-  type Distribution,
-  internalCtx,
-  mergeDirectoryStats,
-  worstFailure,
-} from './volume.ts'
-
-interface Places {
-  readonly sourceCached: Subvolume
-  readonly sourceHashed: Subvolume
-  readonly targetCached: Subvolume | undefined
-  readonly targetHashed: Subvolume
-  /** The source's: linkto files are its too, or a sticky directory would not let them move. */
-  readonly owner?: { readonly uid: number; readonly gid: number }
-}
+import { migrateLock, namespaceLocks, namespaceOrder } from './locks.ts'
+import { type Places, Questions, settle, unchanged } from './rename-check.ts'
+import { renameDirectory, tidy } from './rename-directory.ts'
+import { type Distribution, internalCtx } from './volume.ts'
 
 type RenameArgs = FopArgs['rename']
 
@@ -98,133 +82,21 @@ async function renameFile(
       ? []
       : [{ on: places.targetCached, loc: newloc, name: '' }]),
   ].sort(namespaceOrder)
-  const locks = await acquire(volume, ctx, [
+  const questions = new Questions(volume, ctx, args, places)
+  const requests = [
     ...files.map(({ on, loc }) => migrateLock(on, loc, loc === newloc)),
     ...names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name)),
-  ])
+  ]
+  const locks = await acquire(volume, ctx, requests, { work: questions.early })
   if (!locks.ok) return locks
   try {
-    const settled = await lookAgain(volume, ctx, args, places)
+    const settled = await settle(volume, ctx, args, places, { questions, locks })
     if ('ok' in settled) return settled
-    // Two names of one file: nothing is to be done, and both stay.
     if ('same' in settled) return unchanged(settled.same)
-    return await renameLocked(volume, ctx, args, settled)
+    return await renameLocked(volume, ctx, args, settled, locks)
   } finally {
     locks.release()
   }
-}
-
-/** Under the locks: the source must still be what and where it was; the target may have changed. */
-async function lookAgain(
-  volume: Distribution,
-  ctx: Ctx,
-  args: RenameArgs,
-  places: Places,
-): Promise<Places | { same: LookupReply } | Failure> {
-  const root = internalCtx(ctx)
-  const xdata = lookupXdata(volume, undefined)
-  const target = newInodeLoc(args.newloc)
-  const [source, there] = await Promise.all([
-    places.sourceCached.lookup(root, { loc: args.oldloc, xdata }),
-    (places.targetCached ?? places.targetHashed).lookup(root, { loc: target, xdata }),
-  ])
-  if (!source.ok) return source
-  if (isLinkto(volume, source.stat, source.xdata)) return failure(Errno.EBUSY)
-  if (source.stat.gfid !== args.oldloc.gfid) return failure(Errno.ESTALE)
-  const { uid, gid } = source.stat
-  const settled: Places = { ...places, owner: { uid, gid } }
-  const forbidden = await refusal(ctx, args, places, source, there)
-  if (forbidden !== undefined) return forbidden
-  if (!there.ok) {
-    if (there.errno !== Errno.ENOENT) return there
-    return { ...settled, targetCached: undefined }
-  }
-  if (there.stat.isDirectory) return failure(Errno.EISDIR)
-  if (there.stat.gfid === args.oldloc.gfid && (await isSameFile(volume, root, target, args))) {
-    return { same: source }
-  }
-  if (!isLinkto(volume, there.stat, there.xdata)) {
-    return { ...settled, targetCached: places.targetCached ?? places.targetHashed }
-  }
-  return followTarget(volume, root, target, settled)
-}
-
-/**
- * True when the new name is another name of the file itself, and not a linkto file that an earlier
- * rename has left behind.
- */
-async function isSameFile(
-  volume: Distribution,
-  ctx: Ctx,
-  target: Loc,
-  args: RenameArgs,
-): Promise<boolean> {
-  const reply = await lookup(volume, ctx, {
-    loc: { ...target, inode: target.inode.table.create() },
-  })
-  return reply.ok && reply.stat.gfid === args.oldloc.gfid
-}
-
-function unchanged(source: LookupReply): RenameReply {
-  return {
-    ok: true,
-    stat: source.stat,
-    preoldparent: EMPTY_IATT.clone(),
-    postoldparent: EMPTY_IATT.clone(),
-    prenewparent: EMPTY_IATT.clone(),
-    postnewparent: EMPTY_IATT.clone(),
-  }
-}
-
-const WRITE_AND_ENTER = 3
-const S_ISVTX = 0o1000
-
-/**
- * A rename takes several steps, some of them by ourselves: whether the caller may make it at all is
- * settled before the first. Bricks judge the rights to both directories; who may take a name out of
- * a sticky one follows from what the lookups have shown.
- */
-async function refusal(
-  ctx: Ctx,
-  args: RenameArgs,
-  places: Places,
-  source: LookupReply,
-  there: Reply<'lookup'>,
-): Promise<Failure | undefined> {
-  if (ctx.uid === 0 || ctx.pid < 0) return undefined
-  const [out, into] = await Promise.all([
-    places.sourceHashed.access(ctx, { loc: parentLoc(args.oldloc), mask: WRITE_AND_ENTER }),
-    places.targetHashed.access(ctx, { loc: parentLoc(args.newloc), mask: WRITE_AND_ENTER }),
-  ])
-  if (!out.ok) return out
-  if (!into.ok) return into
-  if (isGuarded(ctx, source)) return failure(Errno.EPERM)
-  return there.ok && isGuarded(ctx, there) ? failure(Errno.EPERM) : undefined
-}
-
-/** A name in a sticky directory that is neither the caller's file nor in the caller's directory. */
-function isGuarded(ctx: Ctx, found: LookupReply): boolean {
-  const { stat, postparent } = found
-  return (postparent.mode & S_ISVTX) !== 0 && postparent.uid !== ctx.uid && stat.uid !== ctx.uid
-}
-
-/** The target's name leads to a linkto file: its data is wherever a whole lookup finds it. */
-async function followTarget(
-  volume: Distribution,
-  ctx: Ctx,
-  target: Loc,
-  places: Places,
-): Promise<Places | Failure> {
-  const reply = await lookup(volume, ctx, { loc: target })
-  if (!reply.ok)
-    return reply.errno === Errno.ENOENT ? { ...places, targetCached: undefined } : reply
-  return { ...places, targetCached: volume.states.get(target.inode)?.cached }
-}
-
-/** The target's name with an inode of its own, so that looking it up changes nothing that is known. */
-function newInodeLoc(loc: Loc): Loc {
-  const inode = loc.inode.table.create()
-  return { ...loc, gfid: inode.gfid, inode }
 }
 
 async function renameLocked(
@@ -232,10 +104,15 @@ async function renameLocked(
   ctx: Ctx,
   args: RenameArgs,
   places: Places,
+  locks: HeldLocks,
 ): Promise<Reply<'rename'>> {
   const { sourceCached, sourceHashed, targetCached, targetHashed } = places
   if (sourceCached === targetHashed || sourceCached === targetCached) {
-    return renameInPlace(volume, ctx, args, places)
+    return renameInPlace(volume, ctx, args, places, locks)
+  }
+  if (places.free === true) {
+    const reply = await renameBehindLinkto(volume, ctx, args, places, locks)
+    if (reply !== undefined) return reply
   }
   const root = internalCtx(ctx)
   // The order keeps the data reachable under a name at every step.
@@ -293,6 +170,40 @@ async function renameLocked(
 }
 
 /**
+ * Nothing has the new name, so nothing is to be replaced in one stroke: its linkto file goes ahead,
+ * and the data is renamed where it lies. Should that not happen, the linkto file leads nowhere, and
+ * the next lookup removes it. Undefined: somebody has made the new name meanwhile.
+ */
+async function renameBehindLinkto(
+  volume: Distribution,
+  ctx: Ctx,
+  args: RenameArgs,
+  places: Places,
+  locks: HeldLocks,
+): Promise<Reply<'rename'> | undefined> {
+  const { sourceCached, sourceHashed, targetHashed } = places
+  const failed = await makeLinkto(volume, ctx, {
+    loc: { ...args.newloc, inode: args.oldloc.inode },
+    gfid: args.oldloc.gfid,
+    on: targetHashed,
+    to: sourceCached,
+    ...(places.owner === undefined ? {} : { owner: places.owner }),
+  })
+  if (failed !== undefined) return failed.errno === Errno.EEXIST ? undefined : failed
+  const reply =
+    sourceHashed === sourceCached
+      ? await locks.finish<'rename'>(ctx, sourceCached, { fop: 'rename', args })
+      : await sourceCached.rename(ctx, args)
+  if (reply.ok) {
+    if (sourceHashed !== sourceCached) await removeLinkto(ctx, args.oldloc, sourceHashed)
+  } else if (reply.errno !== Errno.ENOTCONN) {
+    // Without an answer the data may have the new name, and only this leads to it.
+    await removeLinkto(ctx, args.newloc, targetHashed)
+  }
+  return tidy(reply)
+}
+
+/**
  * The linkto file takes the new name. Where it was missing it is made anew: the data has its new name
  * already. Undefined: done without a reply of a rename.
  */
@@ -327,8 +238,15 @@ async function renameInPlace(
   ctx: Ctx,
   args: RenameArgs,
   places: Places,
+  locks: HeldLocks,
 ): Promise<Reply<'rename'>> {
-  const { sourceCached, targetHashed } = places
+  const { sourceCached, sourceHashed, targetCached, targetHashed } = places
+  if (
+    sourceHashed === sourceCached &&
+    targetHashed === sourceCached &&
+    (targetCached === undefined || targetCached === sourceCached)
+  )
+    return tidy(await locks.finish<'rename'>(ctx, sourceCached, { fop: 'rename', args }))
   // The new name's linkto file is replaced after: a rename that fails must leave what was there.
   const reply = await sourceCached.rename(ctx, args)
   if (!reply.ok) return reply
@@ -370,106 +288,4 @@ async function dropTarget(ctx: Ctx, args: RenameArgs, places: Places): Promise<v
   if (targetCached === undefined || targetCached === targetHashed || targetCached === sourceCached)
     return
   await targetCached.unlink(ctx, { loc: args.newloc, xflags: 0 })
-}
-
-function tidy(reply: RenameReply | Failure): RenameReply | Failure {
-  if (!reply.ok) return reply
-  for (const parent of [
-    reply.preoldparent,
-    reply.postoldparent,
-    reply.prenewparent,
-    reply.postnewparent,
-  ])
-    asDirectory(parent)
-  if (reply.stat.isDirectory) asDirectory(reply.stat)
-  return reply
-}
-
-async function renameDirectory(
-  volume: Distribution,
-  ctx: Ctx,
-  args: RenameArgs,
-): Promise<Reply<'rename'>> {
-  if (volume.upChildren().length < volume.children.length) return failure(Errno.ENOTCONN)
-  const { oldloc, newloc } = args
-  const sourceHashed = volume.hashedChild(oldloc.parent, oldloc.name)
-  const targetHashed = volume.hashedChild(newloc.parent, newloc.name)
-  if (sourceHashed === undefined || targetHashed === undefined) return volume.unplaced()
-  const names = [
-    { on: sourceHashed, loc: parentLoc(oldloc), name: oldloc.name },
-    { on: targetHashed, loc: parentLoc(newloc), name: newloc.name },
-  ].sort(namespaceOrder)
-  const locks = await acquire(
-    volume,
-    ctx,
-    names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name)),
-  )
-  if (!locks.ok) return locks
-  try {
-    const occupied = newloc.inode.linked ? await isOccupied(volume, ctx, newloc) : undefined
-    if (occupied !== undefined) return occupied
-    const first = await targetHashed.rename(ctx, args)
-    if (!first.ok) return first
-    return await renameElsewhere(volume, ctx, args, targetHashed, first)
-  } finally {
-    locks.release()
-  }
-}
-
-async function renameElsewhere(
-  volume: Distribution,
-  ctx: Ctx,
-  args: RenameArgs,
-  done: Subvolume,
-  first: RenameReply,
-): Promise<Reply<'rename'>> {
-  const others = volume.children.filter(child => child !== done)
-  const replies = await Promise.all(others.map(child => child.rename(ctx, args)))
-  const failures = replies.filter((reply): reply is Failure => !reply.ok)
-  if (failures.length === 0) {
-    const all = [first, ...replies.filter((reply): reply is RenameReply => reply.ok)]
-    return tidy({
-      ...first,
-      stat: mergeDirectoryStats(
-        all.map(reply => reply.stat),
-        first.stat,
-      ),
-    })
-  }
-  // Back to the old name everywhere: a directory must not have two names.
-  const back = {
-    oldloc: { ...args.newloc, gfid: args.oldloc.gfid, inode: args.oldloc.inode },
-    newloc: args.oldloc,
-  }
-  await Promise.all(
-    [done, ...others.filter((_, i) => replies[i]?.ok === true)].map(child =>
-      child.rename(internalCtx(ctx), back),
-    ),
-  )
-  return worstFailure(failures)
-}
-
-const LISTING_BYTES = 4096
-
-/** A failure when the directory to be replaced is one that holds entries on any subvolume. */
-async function isOccupied(volume: Distribution, ctx: Ctx, loc: Loc): Promise<Failure | undefined> {
-  const root = internalCtx(ctx)
-  const results = await Promise.all(
-    volume.children.map(async child => {
-      const fd = volume.self.openFd(loc.inode, { flags: OpenFlag.DIRECTORY, pid: ctx.pid })
-      try {
-        const opened = await child.opendir(root, { loc, fd })
-        if (!opened.ok)
-          return opened.errno === Errno.ENOENT || opened.errno === Errno.ESTALE ? undefined : opened
-        const listing = await child.readdir(root, { fd, size: LISTING_BYTES, offset: 0n })
-        if (!listing.ok) return listing
-        return listing.entries.some(entry => entry.name !== '.' && entry.name !== '..')
-          ? failure(Errno.ENOTEMPTY)
-          : undefined
-      } finally {
-        fd.unref()
-      }
-    }),
-  )
-  return results.find(result => result !== undefined)
 }

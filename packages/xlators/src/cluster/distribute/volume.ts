@@ -46,6 +46,8 @@ export class Distribution {
   readonly self: Self
   readonly children: readonly Subvolume[]
   readonly childUp: boolean[]
+  /** Which take a compound in one round trip. */
+  readonly compounds: boolean[]
   readonly states: ContextKey<InodeState>
   readonly space: FreeSpace
   readonly ahead: ListingAhead
@@ -60,6 +62,7 @@ export class Distribution {
     this.self = self
     this.children = self.children
     this.childUp = self.children.map(() => false)
+    this.compounds = self.children.map(() => false)
     this.states = self.contextKey<InodeState>()
     this.space = new FreeSpace(this)
     this.ahead = new ListingAhead(self.env.clock, self.contextKey())

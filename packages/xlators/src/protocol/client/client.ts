@@ -42,7 +42,7 @@ export function makeClient(self: XlatorSelf<ClientOptions>): Xlator {
   const peer: Peer = new Peer(self, {
     admitted: () => recover(link),
     lost: () => link.fds.lose(),
-    up: () => self.notify({ kind: 'child-up' }),
+    up: () => self.notify({ kind: 'child-up', compounds: peer.compounds }),
     down: () => self.notify({ kind: 'child-down' }),
     refused: reason => self.notify({ kind: 'auth-failed', reason }),
     callback: (program, procedure, reader) => callback(program, procedure, reader),
