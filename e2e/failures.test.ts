@@ -107,6 +107,38 @@ describe.skipIf(obstacle !== undefined)('a volume in trouble', () => {
     })
   })
 
+  test('a shorter ping-timeout holds at once, in mounts that are there', async () => {
+    const { cluster } = volume
+    const seconds = 2
+    const [stuck] = (await filesOn(1, 1, 'short')) as [string]
+    const log = async (): Promise<number> =>
+      (await fs.readFile(volume.mount.log, 'utf8')).split('options changed').length
+    const before = await log()
+    await cluster.command('volume', 'set', 'gv0', 'network.ping-timeout', String(seconds))
+    await until('the mount has heard of it', 10_000, async () => (await log()) > before)
+    const pid = cluster.brickPid('gv0', 1) as number
+    signal(pid, 'SIGSTOP')
+    try {
+      const start = performance.now()
+      await expect(fs.writeFile(volume.at(stuck), 'x')).rejects.toMatchObject({ code: 'ENOTCONN' })
+      // Between one and two periods, and never as long as it was before.
+      expect(performance.now() - start).toBeLessThan((2 * seconds - 0.2) * 1000)
+    } finally {
+      signal(pid, 'SIGCONT')
+      await cluster.command(
+        'volume',
+        'set',
+        'gv0',
+        'network.ping-timeout',
+        String(PING_TIMEOUT_SECONDS),
+      )
+    }
+    await until('it is back', BACK_MS_MAX, async () => {
+      await fs.writeFile(volume.at(stuck), 'again')
+      return (await fs.readFile(volume.at(stuck), 'utf8')) === 'again'
+    })
+  })
+
   test('glusterd is killed: files are used as before, and it finds its bricks again', async () => {
     const { cluster } = volume
     const names = [...(await filesOn(1, 2, 'g')), ...(await filesOn(2, 2, 'h'))]

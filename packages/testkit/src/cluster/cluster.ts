@@ -101,13 +101,15 @@ export class Cluster implements AsyncDisposable {
     name: string,
     bricks: number,
     options: Readonly<Record<string, string>> = {},
+    /** Words of the command between the name and the bricks: `replica 3`. */
+    shape: readonly string[] = [],
   ): Promise<void> {
     mkdirSync(join(this.path, 'bricks'), { recursive: true })
     const places = Array.from(
       { length: bricks },
       (_, i) => `${this.host}:${this.brickPath(name, i + 1)}`,
     )
-    await this.command('volume', 'create', name, ...places, 'force')
+    await this.command('volume', 'create', name, ...shape, ...places, 'force')
     for (const [key, value] of Object.entries(options))
       await this.command('volume', 'set', name, key, value)
     await this.command('volume', 'start', name)
@@ -149,16 +151,15 @@ export class Cluster implements AsyncDisposable {
 
   /** Every process of the cluster that is alive. */
   processes(): number[] {
-    const vols = join(this.path, 'run/vols')
-    const bricks = existsSync(vols)
-      ? readdirSync(vols, { recursive: true })
-          .map(name => join(vols, String(name)))
-          .filter(name => name.endsWith('.pid'))
-          .map(pidIn)
-      : []
-    return [...this.#mounts.map(mount => mount.pid), ...bricks, this.glusterdPid].filter(
-      pid => pid !== undefined && isAlive(pid),
-    ) as number[]
+    const served = ['run/vols', 'run/shd'].flatMap(folder => pidsBelow(join(this.path, folder)))
+    const pids = [...this.#mounts.map(mount => mount.pid), ...served, this.glusterdPid]
+    return [...new Set(pids)].filter(pid => pid !== undefined && isAlive(pid)) as number[]
+  }
+
+  /** Pid of the self-heal daemon when it looks after the volume. */
+  healerPid(volume: string): number | undefined {
+    const pid = pidIn(join(this.path, 'run/shd', volume, `${volume}-shd.pid`))
+    return pid !== undefined && isAlive(pid) ? pid : undefined
   }
 
   /** Takes everything down, and removes it. */
@@ -175,6 +176,15 @@ export class Cluster implements AsyncDisposable {
     }
     rmSync(this.path, { recursive: true, force: true, maxRetries: 3 })
   }
+}
+
+/** What the pid files of a folder and its subfolders say. */
+function pidsBelow(folder: string): (number | undefined)[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true })
+    .map(name => join(folder, String(name)))
+    .filter(name => name.endsWith('.pid'))
+    .map(pidIn)
 }
 
 /** A name or address of this machine that is not loopback by its look: bricks need one. */
