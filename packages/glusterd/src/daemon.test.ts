@@ -273,7 +273,14 @@ describe('glusterd', () => {
     const description = await house.get('/v1/openapi.json')
     expect(description.status).toBe(200)
     const { paths } = description.body as { paths: Record<string, unknown> }
-    expect(Object.keys(paths)).toContain('/v1/volumes/{name}/start')
+    expect(Object.keys(paths)).toEqual(
+      expect.arrayContaining([
+        '/v1/volumes/{name}/start',
+        '/v1/volumes/{name}/bricks/replace',
+        '/v1/volumes/{name}/heal',
+        '/v1/volumes/{name}/heal/split-brain',
+      ]),
+    )
     expect(await house.get('/v1/volumes/none')).toEqual({
       status: 404,
       body: {

@@ -60,7 +60,21 @@ export function parseStatusWords(words: readonly string[]): StatusWords {
       throw new UsageError(`${word} is not a valid status option`)
     }
   }
+  refuseType(type, brick, daemon)
   return { volume, brick, daemon, type }
+}
+
+/** What there is not to tell of daemons and single bricks. */
+function refuseType(type: StatusType, brick: string | undefined, daemon: string | undefined): void {
+  if (daemon === 'nfs' && ['detail', 'fd', 'tasks'].includes(type)) {
+    throw new UsageError('Detail/FD/Tasks status not available for NFS Servers')
+  }
+  if (daemon === 'shd' && ['detail', 'fd', 'clients', 'tasks'].includes(type)) {
+    throw new UsageError('Detail/FD/Clients/Tasks status not available for Self-heal Daemons')
+  }
+  if (brick !== undefined && type === 'tasks') {
+    throw new UsageError('Tasks status not available for bricks')
+  }
 }
 
 /** GlusterFS's complaint about a daemon that no volume of this release has. */

@@ -1,0 +1,157 @@
+/**
+ * What the recordings do not have: words of heal and brick commands that fit or do not, and the text
+ * of entries in each state.
+ */
+
+import type { BrickHealView } from '@ashlar/contract'
+import { describe, expect, it } from 'vitest'
+import { healInfoText, resolvedText } from './commands/heal-text.ts'
+import { parseHealWords } from './commands/heal-words.ts'
+import { healInfoXml } from './commands/heal-xml.ts'
+import { parseStatusWords } from './commands/volume-status.ts'
+import { runLine } from './run.ts'
+import type { Terminal } from './terminal.ts'
+
+describe('the words of volume heal', () => {
+  it.each([
+    ['', { kind: 'launch', scope: 'index' }],
+    ['statistics heal-count replica h:/b', { kind: 'counts', brick: 'h:/b' }],
+    ['info summary', { kind: 'info', form: 'summary' }],
+    [
+      'split-brain source-brick h:/b',
+      { kind: 'resolve', request: { policy: 'source-brick', brick: 'h:/b' } },
+    ],
+    [
+      'split-brain source-brick h:/b gfid:1',
+      { kind: 'resolve', request: { policy: 'source-brick', brick: 'h:/b', file: 'gfid:1' } },
+    ],
+    [
+      'split-brain latest-mtime /f',
+      { kind: 'resolve', request: { policy: 'latest-mtime', file: '/f' } },
+    ],
+  ])('%j', (line, parsed) => {
+    expect(parseHealWords(line.split(' ').filter(word => word !== ''))).toEqual(parsed)
+  })
+
+  it.each([
+    'sta',
+    'full now',
+    'info healed',
+    'info summary more',
+    'statistics heal-count h:/b',
+    'statistics heal-count replica',
+    'split-brain',
+    'split-brain bigger-file',
+    'split-brain bigger-file /f /g',
+    'split-brain smaller-file /f',
+    'granular-entry-heal on',
+  ])('not %j', line => {
+    expect(() => parseHealWords(line.split(' '))).toThrow()
+  })
+})
+
+describe('what is to be healed', () => {
+  const entry = { gfid: 'd8a2', path: '/f', reason: 'because', age: 3 }
+  const bricks: BrickHealView[] = [
+    {
+      host: 'h',
+      path: '/b',
+      peer: 'p',
+      connected: true,
+      status: 'Connected',
+      entries: [
+        { ...entry, state: 'pending' },
+        { ...entry, state: 'healing', path: null },
+        { ...entry, state: 'split-brain', path: '/g' },
+      ],
+    },
+  ]
+
+  it('is a line for each entry', () => {
+    expect(healInfoText(bricks, 'all')).toBe(
+      'Brick h:/b\n/f \n<gfid:d8a2> - Possibly undergoing heal\n/g - Is in split-brain\n' +
+        'Status: Connected\nNumber of entries: 3\n\n',
+    )
+    expect(healInfoText(bricks, 'split-brain')).toBe(
+      'Brick h:/b\n/g\nStatus: Connected\nNumber of entries in split-brain: 1\n\n',
+    )
+    expect(healInfoText(bricks, 'summary')).toMatch(
+      /entries: 3\n.*pending: 1\n.*split-brain: 1\n.*healing: 1\n\n$/,
+    )
+    expect(healInfoXml(bricks, 'split-brain')).toContain('<file gfid="d8a2">/g</file>')
+  })
+
+  it('tells of all files of a brick with their number', () => {
+    const files = [
+      { file: '/a', healed: true, reason: '' },
+      { file: '/b', healed: false, reason: 'Operation not permitted' },
+    ]
+    expect(resolvedText(files)).toBe('Healed /a.\nHealing /b failed: Operation not permitted.\n')
+    expect(resolvedText(files, true)).toBe(
+      'Healed /a.\nHealing /b failed:Operation not permitted.\n' +
+        'Status: Connected\nNumber of healed entries: 1\n',
+    )
+  })
+})
+
+describe('words of bricks', () => {
+  async function said(line: string, answer = 'n'): Promise<[number, string, string]> {
+    let out = ''
+    let err = ''
+    const terminal: Terminal = {
+      out: text => (out += `${text}\n`),
+      err: text => (err += `${text}\n`),
+      print: text => (out += text),
+      readLine: () => answer,
+    }
+    const status = await runLine(line.split(' '), terminal, { ASHLAR_API_SOCKET: '/nonexistent' })
+    return [status, out, err]
+  }
+
+  it.each([
+    ['volume add-brick v replica 1 h:/b', 'replica count should be greater than 1'],
+    [
+      'volume add-brick v replica 2 arbiter 1 h:/b',
+      'For arbiter configuration, replica count must be 3 and arbiter count must be 1. ' +
+        'The 3rd brick of the replica will be the arbiter',
+    ],
+    [
+      'volume remove-brick v replica 0 h:/b force',
+      'replica count should be greater than 0 in case of remove-brick',
+    ],
+    [
+      'volume remove-brick v hb force',
+      'wrong brick type: hb, use <HOSTNAME>:<export-dir-abs-path>',
+    ],
+    ['volume remove-brick v h:/b h:/b force', 'Duplicate bricks found h:/b'],
+    [
+      'volume replace-brick v h:/a h:/b commit now',
+      "Invalid option 'commit' 'now' for replace-brick. Please enter valid replace-brick command",
+    ],
+    [
+      'volume reset-brick v h:/a stop',
+      "Invalid option 'stop' for reset-brick. Please enter valid reset-brick command",
+    ],
+  ])('%s', async (line, message) => {
+    const [status, , err] = await said(line)
+    expect(status).toBe(1)
+    expect(err.split('\n')[0]).toBe(message)
+  })
+
+  it('asks before files are lost, and takes a no', async () => {
+    const [status, out] = await said('volume remove-brick v h:/b force')
+    expect(status).toBe(0)
+    expect(out).toMatch(/^Remove-brick force will not migrate files/)
+    expect(await said('volume remove-brick v h:/b force', 'y')).toMatchObject([
+      1,
+      expect.stringContaining('Connection failed'),
+      '',
+    ])
+  })
+
+  it('knows what there is not to tell of a daemon', () => {
+    expect(() => parseStatusWords(['v', 'shd', 'detail'])).toThrow(
+      'Detail/FD/Clients/Tasks status not available for Self-heal Daemons',
+    )
+  })
+})
