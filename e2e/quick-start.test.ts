@@ -103,7 +103,7 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
 
     const exported = /^ {2}export (.*)$/m.exec(first.output())?.[1] as string
     const said = await succeed('bash', ['-ec', `export ${exported}\ngluster volume info gv0`])
-    expect(said).toMatch(/Status: Started[^]*Number of Bricks: 2/)
+    expect(said).toMatch(/Status: Started[^]*Number of Bricks: 1 x 3 = 3/)
 
     const rival = await run(QUICK[0] as string, QUICK.slice(1), {
       cwd: CHECKOUT,

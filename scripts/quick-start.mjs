@@ -1,7 +1,7 @@
 // `npm start`: a volume on this machine, from nothing, until Ctrl-C.
 //
-// Starts glusterd with all its state in one folder, creates a distributed volume of two bricks there
-// (or finds it again), mounts it, and says what to do next. At the end everything is taken down: no
+// Starts glusterd with all its state in one folder, creates a volume of three copies there (or finds
+// it again), mounts it, and says what to do next. At the end everything is taken down: no
 // mount and no process is left, the data stays for the next start.
 import { mkdirSync } from 'node:fs'
 import { openHome } from './quick-start/home.mjs'
@@ -52,8 +52,10 @@ async function openVolume(home, host) {
   } else {
     for (const brick of home.bricks) mkdirSync(brick, { recursive: true })
     const bricks = home.bricks.map(brick => `${host}:${brick}`)
-    await run(home, 'gluster', ['--mode=script', 'volume', 'create', VOLUME, ...bricks, 'force'])
-    say(`Volume ${VOLUME} is made of ${home.bricks.join(' and ')}`)
+    const shape = ['replica', String(bricks.length)]
+    const words = ['volume', 'create', VOLUME, ...shape, ...bricks, 'force']
+    await run(home, 'gluster', ['--mode=script', ...words])
+    say(`Volume ${VOLUME} keeps each file three times: in ${home.bricks.join(', ')}`)
   }
   if (!(await isStarted(home)))
     await run(home, 'gluster', ['--mode=script', 'volume', 'start', VOLUME])
@@ -81,6 +83,12 @@ Look after it, in another shell:
   export PATH="${home.bin}:$PATH" ASHLAR_API_SOCKET="${home.apiSocket}"
   gluster volume info ${VOLUME}
   gluster volume set ${VOLUME} performance.cache-size 256MB
+
+Take a copy away, and bring it back:
+  kill -9 PID                          # of a brick, from: gluster volume status ${VOLUME}
+  echo written > ${home.mount}/meanwhile
+  gluster volume heal ${VOLUME} info
+  gluster volume start ${VOLUME} force   # the brick is back, and is healed
 
 Mount it elsewhere, with GlusterFS's own client or this one:
   mount -t glusterfs ${mountOptions}${host}:/${VOLUME} /mnt

@@ -20,7 +20,7 @@ export function openHome() {
     work: join(path, 'glusterd'),
     run: runFolder(path),
     log: join(path, 'log'),
-    bricks: [join(path, 'bricks/1'), join(path, 'bricks/2')],
+    bricks: ['bricks/1', 'bricks/2', 'bricks/3'].map(brick => join(path, brick)),
     mount: join(path, 'mnt'),
     pidFile: join(path, 'quick-start.pid'),
     daemonPidFile: join(path, 'glusterd.pid'),
