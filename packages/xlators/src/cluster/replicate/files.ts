@@ -11,6 +11,7 @@ import {
   failure,
   type Fd,
   type FopArgs,
+  type Inode,
   inodeLoc,
   OpenFlag,
   type Reply,
@@ -37,17 +38,19 @@ export class Files {
   readonly #copies: Copies
   readonly #data: DataTransactions
   readonly #open: ContextKey<OpenState>
+  readonly #locked: ContextKey<boolean>
 
   constructor(
     set: ReplicaSet,
     copies: Copies,
     data: DataTransactions,
-    open: ContextKey<OpenState>,
+    keys: { open: ContextKey<OpenState>; locked: ContextKey<boolean> },
   ) {
     this.#set = set
     this.#copies = copies
     this.#data = data
-    this.#open = open
+    this.#open = keys.open
+    this.#locked = keys.locked
   }
 
   async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
@@ -122,7 +125,14 @@ export class Files {
     return true
   }
 
+  /** A program has locked the file through this client. */
+  locked(inode: Inode): void {
+    this.#locked.set(inode, true)
+  }
+
+  /** Closing a file matters to bricks only for the locks that end with it. */
   async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {
+    if (this.#locked.get(args.fd.inode) !== true) return { ok: true }
     const set = this.#set
     const replies = await set.onAll(set.up, child => child.flush(ctx, args))
     const done = succeeded(replies)

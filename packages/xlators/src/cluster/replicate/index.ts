@@ -69,7 +69,10 @@ class Replicate implements HealingXlator {
     this.#entries = new EntryTransactions(set, this.#copies, this.#locking)
     this.#data = new DataTransactions(set, this.#copies, self.contextKey<FileLock>())
     this.#metadata = new MetadataTransactions(set, this.#copies)
-    this.#files = new Files(set, this.#copies, this.#data, self.contextKey())
+    this.#files = new Files(set, this.#copies, this.#data, {
+      open: self.contextKey(),
+      locked: self.contextKey<boolean>(),
+    })
     this.#xattrs = new Xattrs(set, this.#copies)
     this.healer = makeHealer(set)
     this.#reported = self.children.map(() => false)
@@ -336,6 +339,7 @@ class Replicate implements HealingXlator {
   // Locks of the layers above.
 
   lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    this.#files.locked(args.fd.inode)
     return above.lk(this.#set, ctx, args)
   }
 

@@ -19,6 +19,7 @@ import { type BrickChangelog, CHANGELOG_BYTES, readChangelog } from './changelog
 import { majority } from './direction.ts'
 import { everybody, has, indices, type Members, NOBODY, only, size, without } from './members.ts'
 import type { ReplicateOptions } from './options.ts'
+import { IdleSweep } from './transaction/idle-sweep.ts'
 
 export type Self = XlatorSelf<ReplicateOptions>
 
@@ -40,6 +41,8 @@ export class ReplicaSet {
   up: Members = NOBODY
   /** Grows whenever a brick comes or goes: what was learnt of copies before is not to be trusted. */
   generation = 0
+  /** Locks that are kept a moment after their use. */
+  readonly idle: IdleSweep
   #owners = 0
 
   constructor(self: Self) {
@@ -53,6 +56,7 @@ export class ReplicaSet {
     )
     this.dirtyKey = self.options['afr-dirty-xattr']
     this.arbiter = self.options['arbiter-count'] > 0 ? this.count - 1 : -1
+    this.idle = new IdleSweep(self.env.clock, () => self.options['post-op-delay-secs'] * 1000)
   }
 
   get name(): string {

@@ -18,6 +18,7 @@ import {
   type Reply,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
+import { BatchSync } from './batch-sync.ts'
 import { type Borrowed, type Brick, isRegular, notOpened } from './brick.ts'
 import { noRoom } from './create.ts'
 import { releaseUnlinked } from './remove.ts'
@@ -33,15 +34,19 @@ const READ_BYTES_MAX = 64 * 1024 * 1024
 const SLOW_WRITE_MS = 10
 /** How long a disk is held to be slow. */
 const SLOW_FOR_MS = 1000
+/** Nobody waits for this flush: it may be gathered with others. */
+const BATCH_KEY = 'batch-fsync'
 const PROTECT_KEY = 'trusted.glusterfs.protect.writes'
 const NOT_FOR_BACKEND = OpenFlag.CREAT | OpenFlag.EXCL | OpenFlag.NOCTTY | OpenFlag.DIRECT
 
 export class DataPath {
   readonly #brick: Brick
+  readonly #batch: BatchSync
   #slowUntil = Number.NEGATIVE_INFINITY
 
   constructor(brick: Brick) {
     this.#brick = brick
+    this.#batch = new BatchSync(brick.self.env.clock, brick.handles.rootFd)
   }
 
   open(ctx: Ctx, args: FopArgs['open']): Reply<'open'> {
@@ -223,7 +228,10 @@ export class DataPath {
       let result = sys.fstat(borrowed.fd, brick.stat)
       if (result < 0) return failure(-result)
       const prestat = this.#iatt(inode)
-      result = await this.#sync(borrowed, args.datasync)
+      const batched = args.xdata?.has(BATCH_KEY) === true
+      result = batched
+        ? await this.#batch.sync(borrowed.fd)
+        : await this.#sync(borrowed, args.datasync)
       if (result < 0) return failure(-result)
       result = sys.fstat(borrowed.fd, brick.stat)
       if (result < 0) return failure(-result)

@@ -8,7 +8,7 @@
  * do: two clients in one directory do not hand a big lock to and fro.
  */
 
-import type { Ctx, Inode, Timer } from '@ashlar/core'
+import type { Ctx, Inode } from '@ashlar/core'
 import { type Members, NOBODY } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { Claims, type NameClaim, namesConflict } from './claims.ts'
@@ -33,7 +33,6 @@ export class DirectoryLock {
   #heldSince = 0
   #sharedUntil = 0
   #sharedMs = SHARED_FIRST_MS
-  #idle: Timer | undefined
 
   /** `ctx` is the lock's owner. */
   constructor(set: ReplicaSet, inode: Inode, ctx: Ctx) {
@@ -57,7 +56,7 @@ export class DirectoryLock {
    */
   async enter(): Promise<boolean> {
     if (this.#usable()) {
-      this.#users += 1
+      this.#use()
       return true
     }
     if (this.#set.env.clock.monotonic() < this.#sharedUntil) return false
@@ -66,8 +65,13 @@ export class DirectoryLock {
       this.#taking = undefined
     })
     if (!(await this.#taking) || !this.#usable()) return false
-    this.#users += 1
+    this.#use()
     return true
+  }
+
+  #use(): void {
+    this.#users += 1
+    if (this.#users === 1) this.#set.idle.remove(this)
   }
 
   leave(): void {
@@ -75,7 +79,7 @@ export class DirectoryLock {
     if (this.#users > 0) return
     const age = this.#set.env.clock.monotonic() - this.#heldSince
     if (this.#leaving || !this.#current() || age > HELD_MAX_MS) this.#release()
-    else this.#armIdle()
+    else this.#set.idle.add(this)
   }
 
   /** Somebody else waits for a name here. */
@@ -126,8 +130,7 @@ export class DirectoryLock {
   }
 
   #release(): void {
-    this.#idle?.cancel()
-    this.#idle = undefined
+    this.#set.idle.remove(this)
     const members = this.#members
     this.#members = NOBODY
     this.#leaving = false
@@ -135,23 +138,6 @@ export class DirectoryLock {
     unlockAll(this.#set, members, this.#ctx, [this.#request])
     this.#set.self.inodes.unref(this.#inode)
   }
-
-  /** One timer at a time: an operation that comes meanwhile only makes it wait once more. */
-  #armIdle(): void {
-    this.#idleFrom = this.#set.env.clock.monotonic()
-    if (this.#idle !== undefined) return
-    const ms = this.#set.options['post-op-delay-secs'] * 1000
-    const look = (): void => {
-      this.#idle = undefined
-      if (!this.held || this.#users > 0) return
-      const rest = ms - (this.#set.env.clock.monotonic() - this.#idleFrom)
-      if (rest <= 0) this.#release()
-      else this.#idle = this.#set.env.clock.after(rest, look)
-    }
-    this.#idle = this.#set.env.clock.after(ms, look)
-  }
-
-  #idleFrom = 0
 
   get #request(): LockRequest {
     return { kind: 'entry', loc: gfidLoc(this.#inode), name: undefined }

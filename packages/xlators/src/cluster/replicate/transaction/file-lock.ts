@@ -24,7 +24,6 @@ import {
   type PlainFop,
   type Reply,
   type Step,
-  type Timer,
 } from '@ashlar/core'
 import { ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
@@ -86,8 +85,6 @@ export class FileLock {
   #unstable = false
   #leaveSoon = false
   #heldSince = 0
-  #usedAt = 0
-  #idle: Timer | undefined
 
   constructor(set: ReplicaSet, copies: Copies, inode: Inode, owner: Ctx) {
     this.#set = set
@@ -146,6 +143,7 @@ export class FileLock {
     operation: DataOperation<R>,
   ): Promise<R | Failure> {
     this.#users += 1
+    if (this.#users === 1) this.#set.idle.remove(this)
     try {
       const members = this.#members
       if (!this.#set.hasQuorum(members)) return NO_QUORUM
@@ -368,15 +366,10 @@ export class FileLock {
     this.#drained?.()
     this.#drained = undefined
     if (this.#phase !== 'held') return
-    const now = this.#set.env.clock.monotonic()
-    this.#usedAt = now
-    if (
-      !this.#usable() ||
-      now - this.#heldSince > HELD_MAX_MS ||
-      !this.#set.options['eager-lock']
-    ) {
+    const age = this.#set.env.clock.monotonic() - this.#heldSince
+    if (!this.#usable() || age > HELD_MAX_MS || !this.#set.options['eager-lock']) {
       this.#startLeaving()
-    } else this.#armIdle()
+    } else this.#set.idle.add(this)
   }
 
   #startLeaving(): void {
@@ -389,8 +382,7 @@ export class FileLock {
   }
 
   async #leave(): Promise<void> {
-    this.#idle?.cancel()
-    this.#idle = undefined
+    this.#set.idle.remove(this)
     if (this.#users > 0) {
       await new Promise<void>(resolve => {
         this.#drained = resolve
@@ -437,21 +429,6 @@ export class FileLock {
     const noted = await this.#blame(failed, synced)
     this.#copies.blame(this.#inode, failed, 'data')
     return noted
-  }
-
-  /** One timer at a time: an operation that comes meanwhile only makes it wait once more. */
-  #armIdle(): void {
-    if (this.#idle !== undefined) return
-    const { clock } = this.#set.env
-    const ms = this.#set.options['post-op-delay-secs'] * 1000
-    const look = (): void => {
-      this.#idle = undefined
-      if (this.#phase !== 'held' || this.#users > 0) return
-      const rest = ms - (clock.monotonic() - this.#usedAt)
-      if (rest <= 0) this.#startLeaving()
-      else this.#idle = clock.after(rest, look)
-    }
-    this.#idle = clock.after(ms, look)
   }
 
   /** A file without a name is reached by an open fd alone. */
