@@ -20,6 +20,7 @@ import {
 } from './copies.ts'
 import { healData } from './data.ts'
 import { healEntries } from './entry.ts'
+import { askLocks, isUnderWay } from './lock-counts.ts'
 import { CLEAN, HEALED, HealJob, type Outcome, unhealed } from './job.ts'
 import { attributesDiffer, healMetadata } from './metadata.ts'
 import { touchCounters } from './undo.ts'
@@ -31,8 +32,8 @@ export interface Needs {
   readonly entry: boolean
 }
 
-/** `gone`: no brick has it any more. */
-export type InodeOutcome = Outcome | { readonly kind: 'gone' }
+/** `gone`: no brick has it any more. `busy`: an operation is under way, and nothing else is noted. */
+export type InodeOutcome = Outcome | { readonly kind: 'gone' } | { readonly kind: 'busy' }
 
 /** What the copies call for. */
 export function needsOf(set: ReplicaSet, copies: Copies): Needs {
@@ -85,7 +86,7 @@ export async function healInode(
 
 async function healJob(job: HealJob, wanted: Needs): Promise<InodeOutcome> {
   const { set } = job
-  const copies = await lookAtCopies(job)
+  const copies = await lookAtCopies(job, askLocks(job))
   if (size(present(copies)) === 0) {
     if (copies.every(isAbsent)) return { kind: 'gone' }
     const failure = copies.find(copy => copy !== undefined && !isCopy(copy) && !isAbsent(copy))
@@ -97,6 +98,7 @@ async function healJob(job: HealJob, wanted: Needs): Promise<InodeOutcome> {
   for (const copy of copies) if (isCopy(copy)) job.inode.type ||= copy.stat.type
   const needs = needsOf(set, copies)
   if (!needs.data && !needs.metadata && !needs.entry) return CLEAN
+  if (isUnderWay(job, copies)) return { kind: 'busy' }
   const heals: (() => Promise<Outcome>)[] = []
   if (needs.data && wanted.data) heals.push(() => healData(job))
   if (needs.metadata && wanted.metadata) heals.push(() => healMetadata(job))

@@ -1,0 +1,60 @@
+/**
+ * Tidying the directories in which bricks rest what heals have taken out of the volume's tree: what
+ * no other brick has any more was deleted by its users, and goes.
+ * Source: xlators/cluster/afr/src/afr-self-heald.c (`afr_cleanup_anon_inode_dir`).
+ */
+
+import { entryLoc, inodeLoc, parseGfid } from '@ashlar/core'
+import { indices, only } from '../members.ts'
+import type { ReplicaSet } from '../replica-set.ts'
+import { Aside } from './aside.ts'
+import { isAbsent, readCopy } from './copies.ts'
+import { readDirectory } from './directory-reader.ts'
+import { HEAL_CTX } from './sweep.ts'
+
+const RECURSIVE = 1
+
+export async function tidyAside(set: ReplicaSet): Promise<void> {
+  // Only when every brick can say that it does not have it.
+  const aside = set.up === set.all ? Aside.of(set, HEAL_CTX) : undefined
+  if (aside === undefined) return
+  try {
+    for (const index of indices(set.up)) {
+      await readDirectory(
+        { set, child: set.child(index), ctx: HEAL_CTX, directory: aside.directory },
+        async entries => {
+          for (const entry of entries) await tidyEntry(set, aside, index, entry.name)
+          return true
+        },
+      )
+    }
+  } finally {
+    aside.end()
+  }
+}
+
+async function tidyEntry(
+  set: ReplicaSet,
+  aside: Aside,
+  index: number,
+  name: string,
+): Promise<void> {
+  const gfid = parseGfid(name)
+  if (gfid === undefined) return
+  const { inodes } = set.self
+  const inode = inodes.ref(inodes.link(inodes.create(), { gfid, type: 0 }))
+  try {
+    const loc = inodeLoc(inode)
+    const replies = await set.onAll(set.all & ~only(index), child =>
+      child.lookup(HEAL_CTX, { loc }),
+    )
+    const wanted = replies.some((reply, i) => i !== index && !isAbsent(readCopy(set, reply)))
+    if (wanted) return
+    const child = set.child(index)
+    const entry = entryLoc(aside.directory, name, inodes.create())
+    const removed = await child.rmdir(HEAL_CTX, { loc: entry, xflags: RECURSIVE })
+    if (!removed.ok) await child.unlink(HEAL_CTX, { loc: entry, xflags: 0 })
+  } finally {
+    inodes.unref(inode)
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * HealDaemon: the self-heal daemon's part in one set. It sweeps the heal indices of this server's
+ * bricks when it starts, when a brick comes back, when somebody asks, and every heal-timeout; and
+ * crawls the whole set when asked. One of these at a time.
+ * Source: xlators/cluster/afr/src/afr-self-heald.c.
+ */
+
+import { inodeLoc, type Timer } from '@ashlar/core'
+import type { CrawlStatistics } from '../healer.ts'
+import { indices, size } from '../members.ts'
+import type { ReplicaSet } from '../replica-set.ts'
+import { tidyAside } from './aside-tidy.ts'
+import { crawl } from './crawl.ts'
+import type { HealMemory } from './memory.ts'
+import { HEAL_CTX, type Sweeper, sweepIndex, type Tally } from './sweep.ts'
+
+/** Files healed at a time when the volume does not say. */
+const AT_ONCE_DEFAULT = 16
+/** Crawls of a brick that are remembered (AFR_STATISTICS_HISTORY_SIZE). */
+const HISTORY_MAX = 50
+const NODE_UUID = 'trusted.glusterfs.node-uuid'
+
+type Crawl = { -readonly [K in keyof CrawlStatistics]: CrawlStatistics[K] }
+
+export class HealDaemon {
+  readonly #set: ReplicaSet
+  readonly #memory: HealMemory
+  readonly #history: Crawl[] = []
+  #timer: Timer | undefined
+  #stopped = true
+  #indexWanted = false
+  #fullWanted = false
+  #working: Promise<void> | undefined
+
+  constructor(set: ReplicaSet, memory: HealMemory) {
+    this.#set = set
+    this.#memory = memory
+  }
+
+  get history(): readonly CrawlStatistics[] {
+    return this.#history
+  }
+
+  get working(): boolean {
+    return this.#working !== undefined
+  }
+
+  start(): void {
+    this.#stopped = false
+    this.#arm()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    // Heals under way wait for bricks whose links are about to be closed: they end with them.
+    this.#indexWanted = false
+    this.#fullWanted = false
+  }
+
+  reconfigure(): void {
+    if (!this.#stopped) this.#arm()
+  }
+
+  /** Sweeps now, or once more when a sweep is under way. */
+  sweep(): void {
+    this.#indexWanted = true
+    this.#wake()
+  }
+
+  crawl(): void {
+    this.#fullWanted = true
+    this.#wake()
+  }
+
+  get #enabled(): boolean {
+    return !this.#stopped && this.#set.options['self-heal-daemon']
+  }
+
+  #arm(): void {
+    this.#timer?.cancel()
+    const seconds = this.#set.options['heal-timeout']
+    this.#timer = this.#set.env.clock.after(seconds * 1000, () => {
+      this.sweep()
+      if (!this.#stopped) this.#arm()
+    })
+  }
+
+  #wake(): void {
+    if (this.#working !== undefined || !this.#enabled) return
+    this.#working = this.#work().finally(() => {
+      this.#working = undefined
+      if (this.#indexWanted || this.#fullWanted) this.#wake()
+    })
+  }
+
+  async #work(): Promise<void> {
+    while (this.#enabled && (this.#indexWanted || this.#fullWanted)) {
+      const full = this.#fullWanted
+      this.#indexWanted = false
+      this.#fullWanted = false
+      // With fewer than two bricks there is nothing to heal from, or to.
+      if (size(this.#set.up) < 2) continue
+      for (const index of await this.#ownBricks()) {
+        if (!this.#enabled) return
+        await this.#crawlBrick(index, 'INDEX')
+        if (full) await this.#crawlBrick(index, 'FULL')
+      }
+      if (this.#enabled) await tidyAside(this.#set)
+    }
+  }
+
+  async #crawlBrick(index: number, type: CrawlStatistics['type']): Promise<void> {
+    const tally: Tally = { healed: 0, splitBrain: 0, failed: 0 }
+    const record: Crawl = {
+      brick: this.#set.child(index).name,
+      type,
+      started: this.#now(),
+      ended: undefined,
+      ...tally,
+    }
+    this.#remember(record)
+    const sweeper = this.#sweeper()
+    await (type === 'INDEX' ? sweepIndex(sweeper, index, tally) : crawl(sweeper, index, tally))
+    Object.assign(record, tally, { ended: this.#now() })
+  }
+
+  #sweeper(): Sweeper {
+    const { options, self } = this.#set
+    const asked = self.texts.has('shd-max-threads') ? options['shd-max-threads'] : AT_ONCE_DEFAULT
+    return {
+      set: this.#set,
+      memory: this.#memory,
+      atOnce: asked,
+      stopped: () => !this.#enabled,
+    }
+  }
+
+  #remember(record: Crawl): void {
+    this.#history.push(record)
+    const own = this.#history.filter(each => each.brick === record.brick)
+    if (own.length > HISTORY_MAX) this.#history.splice(this.#history.indexOf(own[0] as Crawl), 1)
+  }
+
+  #now(): number {
+    const { sec, nsec } = this.#set.env.clock.wall()
+    return sec * 1000 + Math.floor(nsec / 1e6)
+  }
+
+  /** Connected bricks of this server; all, when it is not known which server this is. */
+  async #ownBricks(): Promise<number[]> {
+    const set = this.#set
+    const uuid = set.options['node-uuid']
+    const up = indices(set.up)
+    if (uuid === undefined) return up
+    const loc = inodeLoc(set.self.inodes.root)
+    const replies = await set.onAll(set.up, child =>
+      child.getxattr(HEAL_CTX, { loc, name: NODE_UUID }),
+    )
+    return up.filter(index => {
+      const reply = replies[index]
+      return reply?.ok === true && reply.dict.getString(NODE_UUID) === uuid
+    })
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * One sweep of a brick's heal index: everything in it is healed, several files at a time, and again
+ * as long as that helps (a file waits for its directory, a new directory brings new names).
+ * Source: xlators/cluster/afr/src/afr-self-heald.c.
+ */
+
+import { type Ctx, Errno, gfidText, ROOT_CTX, SpecialPid } from '@ashlar/core'
+import type { ReplicaSet } from '../replica-set.ts'
+import { clearIndex, healInode } from './inode.ts'
+import { IndexKind, IndexView, type Indexed } from './index-view.ts'
+import type { HealMemory } from './memory.ts'
+import { eachAtOnce } from './pool.ts'
+
+export const HEAL_CTX: Ctx = { ...ROOT_CTX, pid: SpecialPid.SELF_HEALD, priority: 'heal' }
+/** Passes over one index in one sweep: each must have healed something. */
+const PASSES_MAX = 1000
+
+/** Counted while it goes. */
+export interface Tally {
+  healed: number
+  splitBrain: number
+  failed: number
+}
+
+export interface Sweeper {
+  readonly set: ReplicaSet
+  readonly memory: HealMemory
+  /** Files at a time. */
+  readonly atOnce: number
+  readonly stopped: () => boolean
+}
+
+/** Sweeps the index of brick `index`. What could not be healed in the last pass is counted as such. */
+export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally): Promise<void> {
+  for (let pass = 0; pass < PASSES_MAX && !sweeper.stopped(); pass++) {
+    const found: Tally = { healed: 0, splitBrain: 0, failed: 0 }
+    const view = new IndexView(sweeper.set, index, HEAL_CTX)
+    for (const kind of [IndexKind.PENDING, IndexKind.DIRTY] as const) {
+      const failed = await view.each(kind, async entries => {
+        await healEntriesOf(sweeper, view, kind, entries, found)
+        return !sweeper.stopped()
+      })
+      if (failed !== undefined && failed.errno !== Errno.ENOTCONN)
+        sweeper.set.env.log.warning('a heal index cannot be read', {
+          brick: sweeper.set.child(index).name,
+          errno: failed.errno,
+        })
+    }
+    tally.healed += found.healed
+    tally.splitBrain = found.splitBrain
+    tally.failed = found.failed
+    // After a pass that healed something there may be more: new entries come into the index.
+    if (found.healed === 0) return
+  }
+}
+
+async function healEntriesOf(
+  sweeper: Sweeper,
+  view: IndexView,
+  kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
+  entries: readonly Indexed[],
+  tally: Tally,
+): Promise<void> {
+  // Directories first: what is in them is then there to be healed.
+  const directories = entries.filter(entry => entry.directory)
+  const others = entries.filter(entry => !entry.directory)
+  for (const group of [directories, others]) {
+    await eachAtOnce(group, sweeper.atOnce, async entry => {
+      if (sweeper.stopped()) return
+      await healEntry(sweeper, view, kind, entry, tally)
+    })
+  }
+}
+
+async function healEntry(
+  { set, memory }: Sweeper,
+  view: IndexView,
+  kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
+  { gfid }: Indexed,
+  tally: Tally,
+): Promise<void> {
+  const outcome = await healInode(set, gfid)
+  memory.note(gfid, outcome)
+  switch (outcome.kind) {
+    case 'gone':
+      await view.remove(kind, gfid)
+      return
+    case 'clean':
+      await clearIndex(set, gfid)
+      return
+    case 'busy':
+      return
+    case 'healed':
+      tally.healed += 1
+      set.env.log.debug('healed', { gfid: gfidText(gfid) })
+      return
+    case 'failed':
+      if (outcome.splitBrain) tally.splitBrain += 1
+      else tally.failed += 1
+      set.env.log.info('not healed', { gfid: gfidText(gfid), reason: outcome.reason })
+  }
+}
