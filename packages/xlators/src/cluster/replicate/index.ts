@@ -7,6 +7,7 @@
 import {
   type Ctx,
   defineXlator,
+  delay,
   type EntryReply,
   Errno,
   failure,
@@ -28,7 +29,7 @@ import {
 } from '@ashlar/core'
 import { Copies } from './copies.ts'
 import { Files } from './files.ts'
-import { makeHealer, type SetHealer } from './no-healer.ts'
+import { makeHealer, type SetHealer } from './heal/index.ts'
 import type { HealingXlator } from './healer.ts'
 import type { InodeState } from './inode-state.ts'
 import * as listing from './listing.ts'
@@ -44,6 +45,9 @@ import { EntryLocking, type Lockee } from './transaction/entry-locking.ts'
 import type { FileLock } from './transaction/file-lock.ts'
 import { MetadataTransactions } from './transaction/metadata.ts'
 import { isReserved, Xattrs } from './xattrs.ts'
+
+/** How long the end of a graph waits for bricks that do not answer. */
+const STOP_MS = 3000
 
 class Replicate implements HealingXlator {
   readonly healer: SetHealer
@@ -82,8 +86,10 @@ class Replicate implements HealingXlator {
     this.healer.start()
   }
 
-  stop(): void {
-    this.healer.stop()
+  /** What is dirty is made clean before the connections end, if the bricks let it. */
+  async stop(): Promise<void> {
+    await this.healer.stop()
+    await Promise.race([this.#set.idle.drain(), delay(this.#set.env.clock, STOP_MS)])
   }
 
   reconfigure(): void {

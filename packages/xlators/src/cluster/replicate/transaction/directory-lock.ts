@@ -97,6 +97,12 @@ export class DirectoryLock {
     if (this.#users === 0) this.#release()
   }
 
+  /** Its unlock waits for nobody. */
+  left(): Promise<void> {
+    this.giveBack()
+    return Promise.resolve()
+  }
+
   /** Nothing is kept that would be lost with this object. */
   get disposable(): boolean {
     return !this.held && this.#taking === undefined && this.names.empty

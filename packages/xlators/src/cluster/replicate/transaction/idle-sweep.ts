@@ -9,6 +9,8 @@ import type { Clock, Timer } from '@ashlar/core'
 /** What is kept and can be given back. */
 export interface Idle {
   giveBack(): void
+  /** Resolves when it is given back. */
+  left(): Promise<void>
 }
 
 /** Locks kept at most; beyond that the oldest go at once. */
@@ -48,6 +50,16 @@ export class IdleSweep {
   /** It is used again, or gone. */
   remove(idle: Idle): void {
     if (!this.#fresh.delete(idle)) this.#stale.delete(idle)
+  }
+
+  /** Gives everything back; resolves when that is done. */
+  async drain(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const all = [...this.#stale, ...this.#fresh]
+    this.#stale.clear()
+    this.#fresh.clear()
+    await Promise.all(all.map(idle => idle.left()))
   }
 
   readonly #tick = (): void => {
