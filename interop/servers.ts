@@ -6,7 +6,7 @@ import { Machine, machineObstacle, run } from '@ashlar/testkit'
 export type Kind = 'ours' | 'glusterfs'
 
 /** Where each kind's programs are. */
-const PROGRAMS: Readonly<Record<Kind, string>> = { ours: 'bin', glusterfs: '/usr/sbin' }
+export const PROGRAMS: Readonly<Record<Kind, string>> = { ours: 'bin', glusterfs: '/usr/sbin' }
 const RELEASE = 'glusterfs 10.'
 
 /** What stands in the way of tests against GlusterFS; throws it when they are required. */

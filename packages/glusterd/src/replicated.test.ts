@@ -367,6 +367,7 @@ describe('changes that do not fit', () => {
     const manager = await houseAt()
     await house.volume('dist', ['d1', 'd2'])
     await house.volume('one', ['a1', 'a2', 'b1', 'b2'], 2)
+    await house.volume('single', ['c1', 'c2'], 2)
     const added = (name: string, bricks: string[], replica?: number) =>
       manager.bricks.add(name, {
         bricks: bricks.map(brick => house.place(brick)),
@@ -387,8 +388,9 @@ describe('changes that do not fit', () => {
         'Incorrect number of bricks (1) supplied for replica count (3).',
       ],
       [() => removed('none', ['x']), 'Volume none does not exist'],
+      [() => removed('one', ['a1']), 'Remove brick incorrect brick count of 1 for replica 2'],
       [
-        () => removed('one', ['a1']),
+        () => removed('single', ['c1']),
         'Removing bricks from replicate configuration is not allowed without reducing replica ' +
           'count explicitly.',
       ],

@@ -160,7 +160,7 @@ export class BrickChanges {
       refuseOneServer(after.kind === 'disperse' ? 'disperse' : 'replicate', touched)
     }
     if (after.kind === 'replicate' && volume.kind !== 'replicate') {
-      after.options = renewed(volume, 'performance.client-io-threads', 'off')
+      after.options = new Map(volume.options).set('performance.client-io-threads', 'off')
     }
     updateOpVersions(after)
     const words = ['--version=1', '--volume-op=add-brick', `--gd-workdir=${settings.workDirectory}`]
@@ -192,7 +192,7 @@ export class BrickChanges {
     await hooks.pre('remove-brick', name)
     if (after.replicaCount === 1) {
       // GlusterFS does so for every volume of single copies, whatever it was before.
-      after.options = renewed(volume, 'performance.client-io-threads', 'on')
+      after.options = new Map(volume.options).set('performance.client-io-threads', 'on')
     }
     updateOpVersions(after)
     await this.#desk.save(after)
@@ -235,13 +235,6 @@ export class BrickChanges {
       bricks: bricks.map(brick => brick.id),
     })
   }
-}
-
-/** The options with one of them set, as the newest. */
-function renewed(volume: Volume, key: string, value: string): Map<string, string> {
-  const options = new Map(volume.options)
-  options.delete(key)
-  return options.set(key, value)
 }
 
 /** Throws BRICK_NOT_FOUND. */

@@ -92,7 +92,7 @@ export function shrunkVolume(volume: Volume, request: RemoveBricksRequest): Shru
   const arbiterLeft = reducing ? 0 : volume.arbiterCount
   const shape: Partial<Volume> =
     replica === 1 && volume.kind === 'replicate'
-      ? { kind: 'distribute', subCount: 1, replicaCount: 1, arbiterCount: 0 }
+      ? { kind: 'distribute', subCount: 0, replicaCount: 1, arbiterCount: 0 }
       : {
           ...(reducing ? { subCount: replica } : {}),
           replicaCount: replica,
@@ -130,13 +130,14 @@ function keptReplicas(volume: Volume, { replica, bricks }: RemoveBricksRequest):
   const count = bricks.length
   const width = leafCount(volume)
   if (replica === undefined) {
+    if (kind === 'replicate' && distributeCount(volume) === 1) {
+      throw misfit(
+        'Removing bricks from replicate configuration is not allowed without reducing replica ' +
+          'count explicitly.',
+      )
+    }
     if (count % width === 0) return replicaCount
-    throw misfit(
-      kind === 'replicate'
-        ? 'Removing bricks from replicate configuration is not allowed without reducing replica ' +
-            'count explicitly.'
-        : `Remove brick incorrect brick count of ${count} for ${setWord(volume)} ${width}`,
-    )
+    throw misfit(`Remove brick incorrect brick count of ${count} for ${setWord(volume)} ${width}`)
   }
   if (kind !== 'replicate') {
     throw misfit(`replica count (${replica}) option given for non replicate volume ${name}`)

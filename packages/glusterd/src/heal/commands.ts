@@ -106,11 +106,11 @@ export class HealCommands {
       const volume = this.#startedVolume(name)
       const options = new Map(volume.options)
       const { enabled, granular } = settings
-      if (enabled !== undefined) renew(options, healSwitch(volume), enabled)
+      if (enabled !== undefined) options.set(healSwitch(volume), switchWord(enabled))
       if (granular !== undefined) {
         refuseDisperse(volume)
         if (granular) await this.#refuseUnhealed(name)
-        renew(options, 'cluster.granular-entry-heal', granular)
+        options.set('cluster.granular-entry-heal', switchWord(granular))
       }
       const next = changed(volume, { options })
       updateOpVersions(next)
@@ -192,10 +192,9 @@ export class HealCommands {
   }
 }
 
-/** The newest setting comes last. */
-function renew(options: Map<string, string>, key: string, on: boolean): void {
-  options.delete(key)
-  options.set(key, on ? 'enable' : 'disable')
+/** As GlusterFS stores it. */
+function switchWord(on: boolean): string {
+  return on ? 'enable' : 'disable'
 }
 
 function refuseDisperse(volume: Volume): void {

@@ -17,7 +17,7 @@ import { type Env, gfidText } from '@ashlar/core'
 import { MAX_OP_VERSION } from '../options/change.ts'
 import { GROUP_PROFILES } from '../options/groups.ts'
 import { volumeVolfiles } from '../volgen/files.ts'
-import type { Volume } from '../volume/volume.ts'
+import { brickVolfileName, leafCount, type Volume } from '../volume/volume.ts'
 import { infoChecksum } from './checksum.ts'
 import { printKeyFile, readKeyFile, replaceFile, StoreError } from './key-file.ts'
 import type { Peer, PoolStore } from './pool-store.ts'
@@ -114,6 +114,7 @@ export class FileStore implements PoolStore {
       replaceFile(join(directory, 'node_state.info'), printKeyFile(IDLE_STATE))
     }
     const changed = this.#writeVolfiles(volume)
+    this.#removeGone(volume)
     this.#volumes.set(volume.name, volume)
     return Promise.resolve(changed)
   }
@@ -194,6 +195,18 @@ export class FileStore implements PoolStore {
     const directory = join(this.#volumeDirectory(volume.name), 'bricks')
     for (const brick of volume.bricks) {
       replaceFile(join(directory, brickFileName(brick)), printKeyFile(brickLines(brick)))
+    }
+  }
+
+  /** Files of bricks that the volume had until now, and of a self-heal daemon that it had. */
+  #removeGone(volume: Volume): void {
+    const directory = this.#volumeDirectory(volume.name)
+    const kept = new Set(volume.bricks.map(brickFileName))
+    if (leafCount(volume) === 1) rmSync(join(directory, `${volume.name}-shd.vol`), { force: true })
+    for (const brick of this.#volumes.get(volume.name)?.bricks ?? []) {
+      if (kept.has(brickFileName(brick))) continue
+      rmSync(join(directory, 'bricks', brickFileName(brick)), { force: true })
+      rmSync(join(directory, `${brickVolfileName(volume, brick)}.vol`), { force: true })
     }
   }
 
