@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import {
   type AnyXlatorDefinition,
   type Env,
-  ROOT_CTX,
   systemClock,
   type TcpAddress,
   type Xlator,
@@ -25,15 +24,20 @@ const UP_MS = 8000
 
 export interface BrickSetOptions {
   readonly count: number
-  /** The translator over the bricks; it is told of each that comes up. */
-  readonly top: AnyXlatorDefinition
-  /** Its options. */
-  readonly options?: Readonly<Record<string, string>>
-  /** Layers directly above storage/posix of one brick, by position: types without options. */
+  /** Layers directly above storage/posix of a brick, by its position: types without options. */
   readonly layers?: (index: number) => readonly AnyXlatorDefinition[]
   /** Volume name: children are called `NAME-client-0` … */
   readonly name?: string
   readonly env?: Partial<Env>
+}
+
+/** A graph over the bricks: a client of the volume, or its self-heal daemon. */
+export interface SetGraph {
+  readonly volume: TestVolume
+  /** The translator over the bricks. */
+  readonly top: Xlator
+  /** What lies between it and a brick. */
+  link(index: number): Cuttable
 }
 
 /** An entry of the heal index, and the names noted below `entry-changes`. */
@@ -54,7 +58,7 @@ export class BrickSet {
   /** By brick: its own graph, for changes of this brick alone. */
   readonly bricks: TestVolume[] = []
   readonly #options: BrickSetOptions
-  #volume: TestVolume | undefined
+  readonly #graphs = new Set<TestVolume>()
 
   private constructor(options: BrickSetOptions) {
     this.#options = options
@@ -68,37 +72,20 @@ export class BrickSet {
       set.roots.push(root)
       set.bricks.push(await set.#startBrick(root, i))
     }
-    await set.join()
     return set
-  }
-
-  /** The graph of the translator under test. */
-  get volume(): TestVolume {
-    if (this.#volume === undefined) throw new Error('the set is not joined')
-    return this.#volume
-  }
-
-  get top(): Xlator {
-    return this.volume.graph.xlator(this.name) as Xlator
-  }
-
-  /** What lies between the set and a brick. */
-  link(index: number): Cuttable {
-    return cutOf(this.volume.graph.xlator(this.childName(index))) as Cuttable
   }
 
   childName(index: number): string {
     return `${this.name}-client-${index}`
   }
 
-  /** Brick `index` loses everything and comes back empty, as one that was replaced. */
+  /** Brick `index` loses everything and is another, empty one. Graphs over the bricks are gone. */
   async replace(index: number): Promise<void> {
     const root = this.roots[index] as string
     await this.leave()
     await this.bricks[index]?.stop()
     for (const name of readdirSync(root)) rmSync(`${root}/${name}`, { recursive: true })
     this.bricks[index] = await this.#startBrick(root, index)
-    await this.join()
   }
 
   async stop(): Promise<void> {
@@ -107,10 +94,11 @@ export class BrickSet {
     for (const root of this.roots) rmSync(root, { recursive: true, force: true })
   }
 
-  /** Builds the graph over the bricks, and waits until all are up. */
-  async join(options: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { top, env } = this.#options
-    const texts = Object.entries({ ...this.#options.options, ...options })
+  /** Builds a graph with `top` over the bricks, and waits until it has reached all of them. */
+  async join(
+    top: AnyXlatorDefinition,
+    options: Readonly<Record<string, string>> = {},
+  ): Promise<SetGraph> {
     const children = this.bricks.map((brick, i) => {
       const { port } = (brick.graph.xlator('server') as Listening).address
       return `volume wire-${i}
@@ -125,29 +113,37 @@ volume ${this.childName(i)}
 end-volume
 `
     })
+    const texts = Object.entries(options).map(([key, value]) => `  option ${key} ${value}\n`)
     const names = this.bricks.map((_, i) => this.childName(i)).join(' ')
     const volume = new TestVolume({
-      volfile: `${children.join('')}volume ${this.name}
+      volfile: `${children.join('')}volume ${this.name}-replicate-0
   type ${top.type}
-${texts.map(([key, value]) => `  option ${key} ${value}\n`).join('')}  subvolumes ${names}
+${texts.join('')}  subvolumes ${names}
 end-volume`,
       definitions: [...xlators.values(), cuttable, top],
-      env: { clock: systemClock, ...env, network: tcpNetwork() },
+      env: { clock: systemClock, ...this.#options.env, network: tcpNetwork() },
     })
-    volume.ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'client' }
-    this.#volume = volume
+    this.#graphs.add(volume)
     await volume.graph.start()
-    await until('all bricks are up', UP_MS, () => this.#ups() === this.bricks.length)
+    await until('all bricks are up', UP_MS, () => this.#isConnected(volume))
+    return {
+      volume,
+      top: volume.graph.xlator(`${this.name}-replicate-0`) as Xlator,
+      link: index => cutOf(volume.graph.xlator(this.childName(index))) as Cuttable,
+    }
   }
 
-  #ups(): number {
-    const wires = this.bricks.map((_, i) => this.volume.graph.xlator(`wire-${i}`)?.dump?.())
-    return wires.filter(state => state?.['ready'] === true).length
+  #isConnected(volume: TestVolume): boolean {
+    return this.bricks.every((_, i) => volume.graph.xlator(`wire-${i}`)?.dump?.()['ready'] === true)
   }
 
-  async leave(): Promise<void> {
-    await this.#volume?.stop()
-    this.#volume = undefined
+  /** Ends one graph, or all. */
+  async leave(graph?: SetGraph): Promise<void> {
+    const ending = graph === undefined ? [...this.#graphs] : [graph.volume]
+    for (const volume of ending) {
+      this.#graphs.delete(volume)
+      await volume.stop()
+    }
   }
 
   #startBrick(root: string, index: number): Promise<TestVolume> {

@@ -9,6 +9,7 @@ import { replicate } from './cluster/replicate/index.ts'
 import { client } from './protocol/client/index.ts'
 import { server } from './protocol/server/index.ts'
 import { accessControl, posixAcl } from './features/access-control/index.ts'
+import { arbiter } from './features/arbiter/index.ts'
 import { index } from './features/index/index.ts'
 import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
@@ -28,6 +29,7 @@ export * from './passive.ts'
 export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
   [
     accessControl,
+    arbiter,
     client,
     distribute,
     index,

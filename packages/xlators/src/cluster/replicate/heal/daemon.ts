@@ -50,7 +50,7 @@ export class HealDaemon {
     this.#arm()
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
     // Heals under way wait for bricks whose links are about to be closed: they end with them.

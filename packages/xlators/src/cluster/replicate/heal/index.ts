@@ -20,7 +20,7 @@ export type HealResult = 'healed' | 'clean' | 'failed'
 /** What the translator has of its healer. */
 export interface SetHealer extends Healer {
   start(): void
-  stop(): Promise<void>
+  stop(): void
   brickUp(index: number): void
   brickDown(index: number): void
   /**
@@ -72,8 +72,8 @@ class SelfHeal implements SetHealer {
     if (this.#isDaemon) this.#daemon.start()
   }
 
-  stop(): Promise<void> {
-    return this.#daemon.stop()
+  stop(): void {
+    this.#daemon.stop()
   }
 
   brickUp(_index: number): void {
