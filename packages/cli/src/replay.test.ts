@@ -93,11 +93,13 @@ const HEALER_PID = 9_999
 class PretendedProcesses implements Launcher {
   readonly #pids = new Map<string, number>()
   #healer: PretendedHealer | undefined
+  #healerWords: readonly string[] = []
   #started = 10_000
   signIn: (spec: BrickSpec, pid: number) => void = () => {}
 
   async launch(spec: ProcessSpec): Promise<void> {
     if (spec.program === 'client') {
+      this.#healerWords = spec.words
       this.#healer = new PretendedHealer(spec, () => [
         pretendedHealer('rep3-replicate-0'),
         pretendedHealer('ec21-disperse-0'),
@@ -112,6 +114,10 @@ class PretendedProcesses implements Launcher {
   running(spec: ProcessSpec): number | undefined {
     if (spec.program === 'brick') return this.#pids.get(spec.sign)
     return this.#healer?.has(spec.pidFile) === true ? HEALER_PID : undefined
+  }
+
+  commandLine(): readonly string[] {
+    return this.#healerWords
   }
 
   signal(pid: number): boolean {

@@ -47,6 +47,9 @@ class Table implements Launcher {
   running(spec: BrickSpec): number | undefined {
     return this.alive.get(spec.path)
   }
+  commandLine(): undefined {
+    return undefined
+  }
   signal(): boolean {
     this.alive.clear()
     return true

@@ -31,11 +31,13 @@ class Processes implements Launcher {
   readonly bricks = new Map<string, number>()
   readonly launched: ProcessSpec[] = []
   healer: PretendedHealer | undefined
+  #healerWords: readonly string[] = []
   signIn: (spec: ProcessSpec) => void = () => {}
 
   async launch(spec: ProcessSpec): Promise<void> {
     this.launched.push(spec)
     if (spec.program === 'client') {
+      this.#healerWords = spec.words
       this.healer = new PretendedHealer(spec)
       return this.healer.listen()
     }
@@ -46,6 +48,10 @@ class Processes implements Launcher {
   running(spec: ProcessSpec): number | undefined {
     if (spec.program === 'brick') return this.bricks.get(spec.sign)
     return this.healer?.has(spec.pidFile) === true ? HEALER_PID : undefined
+  }
+
+  commandLine(): readonly string[] {
+    return this.#healerWords
   }
 
   signal(pid: number): boolean {

@@ -26,6 +26,8 @@ export interface Launcher {
   launch(spec: ProcessSpec): Promise<void>
   /** Its pid when it is alive. */
   running(spec: ProcessSpec): number | undefined
+  /** Words of the command line of a live process. */
+  commandLine(pid: number): readonly string[] | undefined
   /** False when there is no such process. */
   signal(pid: number, signal: NodeJS.Signals): boolean
 }
@@ -69,9 +71,19 @@ export class ProcessLauncher implements Launcher {
   running(spec: ProcessSpec): number | undefined {
     const pid = pidIn(spec.pidFile)
     if (pid === undefined) return undefined
-    const words = commandLine(pid)
+    const words = this.commandLine(pid)
     // The pid may have been given to somebody else since.
     return words?.includes(spec.sign) === true ? pid : undefined
+  }
+
+  commandLine(pid: number): readonly string[] | undefined {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      // A zombie has an empty command line: it does not run any more.
+      return words[0] === '' ? undefined : words
+    } catch {
+      return undefined
+    }
   }
 
   signal(pid: number, signal: NodeJS.Signals): boolean {
@@ -88,16 +100,6 @@ export function pidIn(file: string): number | undefined {
   try {
     const pid = Number.parseInt(readFileSync(file, 'utf8'), 10)
     return pid > 0 ? pid : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function commandLine(pid: number): string[] | undefined {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    // A zombie has an empty command line: it does not run any more.
-    return words[0] === '' ? undefined : words
   } catch {
     return undefined
   }

@@ -22,7 +22,7 @@ export function healPidFile(settings: Settings, volume: string): string {
   return join(settings.runDirectory, 'shd', volume, `${volume}-shd.pid`)
 }
 
-/** The daemon when it begins with `volume`. */
+/** The daemon when it begins with `volume`: its socket keeps that volume's name. */
 export function healSpec(
   settings: Settings,
   serverId: string,
@@ -33,7 +33,7 @@ export function healSpec(
   const logFile = join(settings.logDirectory, 'glustershd.log')
   const socket = join(
     settings.runDirectory,
-    nameSocket(join(settings.runDirectory, `run-${serverId}`)),
+    nameSocket(join(settings.runDirectory, 'shd', volume, `run-${serverId}`)),
   )
   const words = ['-s', settings.bindAddress ?? 'localhost']
   if (settings.port !== GLUSTERD_PORT) words.push('--volfile-server-port', String(settings.port))

@@ -7,7 +7,12 @@
 import { rmSync } from 'node:fs'
 import { delay, Dict, type Env, type Timer } from '@ashlar/core'
 import type { Launcher, ProcessSpec } from '../bricks/launcher.ts'
-import { askProcess, type ProcessAnswer } from '../bricks/operations.ts'
+import {
+  askProcess,
+  type ProcessAnswer,
+  type ProcessOperation,
+  type Question,
+} from '../bricks/operations.ts'
 import type { SocketNamer } from '../bricks/socket-name.ts'
 import type { Settings } from '../settings.ts'
 import type { PoolStore } from '../store/pool-store.ts'
@@ -74,8 +79,17 @@ export class HealSupervisor {
 
   /** Asks the daemon about sets of a volume; undefined when it does not answer. */
   ask(input: Dict, answerMs: number): Promise<ProcessAnswer | undefined> {
-    const { env } = this.#parts
-    return askProcess(env, this.#spec('').socket, 'XLATOR_OP', { input, answerMs })
+    return this.#ask('XLATOR_OP', { input, answerMs })
+  }
+
+  /** The control socket is named after the volume that the daemon began with. */
+  #ask(operation: ProcessOperation, question: Question): Promise<ProcessAnswer | undefined> {
+    const { env, launcher } = this.#parts
+    const { pid } = this
+    const words = pid === undefined ? [] : (launcher.commandLine(pid) ?? [])
+    const socket = words[words.indexOf('-S') + 1]
+    if (socket === undefined) return Promise.resolve(undefined)
+    return askProcess(env, socket, operation, question)
   }
 
   #spec(volume: string): ProcessSpec {
@@ -138,7 +152,7 @@ export class HealSupervisor {
   }
 
   async #served(): Promise<Set<string> | undefined> {
-    const answer = await askProcess(this.#parts.env, this.#spec('').socket, 'NODE_STATUS', {})
+    const answer = await this.#ask('NODE_STATUS', {})
     if (answer === undefined || answer.ret < 0) return undefined
     const { output } = answer
     const count = output.getNumber('count') ?? 0
@@ -161,8 +175,7 @@ export class HealSupervisor {
 
   async #attach(volume: Volume): Promise<void> {
     const { env, settings, store } = this.#parts
-    const spec = this.#spec(volume.name)
-    const answer = await askProcess(env, spec.socket, 'SVC_ATTACH', {
+    const answer = await this.#ask('SVC_ATTACH', {
       name: healVolfileId(volume.name),
       input: Buffer.from(store.volfile(volume.name, `${volume.name}-shd.vol`) ?? ''),
       dict: new Dict().setString('pidfile', healPidFile(settings, volume.name)),
@@ -176,8 +189,7 @@ export class HealSupervisor {
   }
 
   async #detach(name: string): Promise<void> {
-    const { env } = this.#parts
-    await askProcess(env, this.#spec(name).socket, 'SVC_DETACH', {
+    await this.#ask('SVC_DETACH', {
       name: healVolfileId(name),
       answerMs: ATTACH_MS_MAX,
     })
@@ -193,8 +205,10 @@ export class HealSupervisor {
       }
       if (this.pid === undefined) break
     }
-    for (const { name } of store.volumes()) rmSync(healPidFile(settings, name), { force: true })
-    rmSync(this.#spec('').socket, { force: true })
+    for (const { name } of store.volumes()) {
+      rmSync(healPidFile(settings, name), { force: true })
+      rmSync(this.#spec(name).socket, { force: true })
+    }
     env.log.info('self-heal daemon stopped', { pid })
   }
 }
