@@ -58,6 +58,9 @@ type Self = XlatorSelf<typeof options>
 /** An inodelk at this offset without length locks an inode's metadata: a domain of its own. */
 const METADATA_START = (1n << 63n) - 2n
 
+/** Locks on an inode's attributes stand in a domain of their own beside the one they name. */
+const METADATA_SUFFIX = ':metadata'
+
 /** Fops whose xdata may ask for lock counts. */
 const COUNTING = [
   'lookup',
@@ -79,6 +82,9 @@ class Locks implements Xlator {
   readonly #key
   /** Inodes with locks, for clients that go. */
   readonly #locked = new Set<InodeLocks>()
+  /** Inodes with inodelks, and the one client that has them all; undefined: several. */
+  readonly #rangeLocked = new Set<InodeLocks>()
+  #onlyClient: string | undefined
   readonly #notified = new Map<string, number>()
 
   constructor(self: Self) {
@@ -105,12 +111,14 @@ class Locks implements Xlator {
     if (args.command !== LockCommand.SETLK && args.command !== LockCommand.SETLKW)
       return failure(Errno.EOPNOTSUPP)
     const metadata = flock.start === METADATA_START && flock.len === 0n
-    const domain = metadata ? `${args.domain}:metadata` : args.domain
+    const domain = metadata ? `${args.domain}${METADATA_SUFFIX}` : args.domain
     const range = {
       start: flock.start,
       end: flock.len === 0n ? RANGE_END : flock.start + flock.len - 1n,
     }
     const locks = this.#obtain(inode)
+    if (this.#rangeLocked.size === 0) this.#onlyClient = ctx.client
+    else if (this.#onlyClient !== ctx.client) this.#onlyClient = undefined
     const lock: RangeLock = { ...holderOf(ctx), ...range, write: flock.type === LockType.WRLCK }
     const outcome =
       flock.type === LockType.UNLCK
@@ -337,14 +345,18 @@ class Locks implements Xlator {
 
   /** Waits until nobody else holds an inodelk on what is about to lose this name. */
   async #removal(ctx: Ctx, loc: Loc): Promise<void> {
-    if (ctx.pid < 0 || this.#locked.size === 0) return
+    if (ctx.pid < 0 || this.#rangeLocked.size === 0 || this.#onlyClient === ctx.client) return
     let inode: Inode | undefined = loc.inode
     if (!inode.linked) {
       // On a brick an entry's inode is not known by its name: what is there now is asked.
       const found = await this.#self.child.lookup(ROOT_CTX, { loc })
       inode = found.ok ? this.#self.inodes.find(found.stat.gfid) : undefined
     }
-    if (inode !== undefined) await this.#key.get(inode)?.removable(ctx.client)
+    if (inode === undefined) return
+    const removed = inode
+    await this.#key.get(inode)?.removable(ctx.client, (holder, domain) => {
+      this.#contend(removed, domain.replace(METADATA_SUFFIX, ''), holder, undefined)
+    })
   }
 
   #obtain(inode: Inode): InodeLocks {
@@ -356,6 +368,8 @@ class Locks implements Xlator {
     const held = !locks.posix.empty || locks.ranges.size > 0 || locks.entries.size > 0
     if (held) this.#locked.add(locks)
     else this.#locked.delete(locks)
+    if (locks.ranges.size > 0) this.#rangeLocked.add(locks)
+    else this.#rangeLocked.delete(locks)
   }
 
   /** Tells the holder of a lock that it is waited for, not too often. */

@@ -4,6 +4,7 @@ import type { Inode } from '@ashlar/core'
 import { EntryLocks } from './entry-locks.ts'
 import { PosixLocks } from './posix-locks.ts'
 import { RangeLocks } from './range-locks.ts'
+import type { Holder } from './waiting.ts'
 
 export class InodeLocks {
   readonly inode: Inode
@@ -51,9 +52,18 @@ export class InodeLocks {
     for (const removal of ready) removal.go()
   }
 
-  /** Resolves when no other user's inodelk stands against removing the inode. */
-  removable(client: string): Promise<void> | undefined {
+  /**
+   * Resolves when no other user's inodelk stands against removing the inode. Those who hold one are
+   * told that somebody waits.
+   */
+  removable(
+    client: string,
+    contention: (holder: Holder, domain: string) => void,
+  ): Promise<void> | undefined {
     if (!this.#lockedByOthers(client)) return undefined
+    for (const [domain, locks] of this.ranges) {
+      for (const lock of locks.granted) if (isInTheWay(lock, client)) contention(lock, domain)
+    }
     return new Promise(go => {
       this.#removals.push({ client, go })
     })
@@ -61,7 +71,7 @@ export class InodeLocks {
 
   #lockedByOthers(client: string): boolean {
     for (const locks of this.ranges.values()) {
-      if (locks.granted.some(lock => lock.client !== client && lock.pid >= 0)) return true
+      if (locks.granted.some(lock => isInTheWay(lock, client))) return true
     }
     return false
   }
@@ -76,4 +86,8 @@ export class InodeLocks {
     })
     this.settle()
   }
+}
+
+function isInTheWay(lock: Holder, client: string): boolean {
+  return lock.client !== client && lock.pid >= 0
 }

@@ -424,8 +424,8 @@ export class FileLock {
     fd.unref()
     const synced = succeeded(replies) | (members & ~set.dataBricks)
     const failed = without(members, synced)
-    const gone = indices(failed).every(index => isGone(replies[index]))
-    if (failed === NOBODY || gone) return synced
+    // A file that was removed meanwhile needs no care; its bricks forget it when they are told.
+    if (indices(failed).every(index => isGone(replies[index]))) return members
     const noted = await this.#blame(failed, synced)
     this.#copies.blame(this.#inode, failed, 'data')
     return noted
