@@ -4,21 +4,25 @@
  * changed by itself (as operations did that the others missed), and read as it lies on the disk.
  */
 
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import {
   type AnyXlatorDefinition,
+  Dict,
   type Env,
+  type Gfid,
   systemClock,
+  systemRandom,
   type TcpAddress,
   type Xlator,
+  Xattrop,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { tcpNetwork } from '@ashlar/transport'
 import { xlators } from '@ashlar/xlators'
 import { type Cuttable, cutOf, cuttable } from './cuttable.ts'
 import { until } from './cluster/until.ts'
-import { TestVolume } from './test-volume.ts'
+import { good, TestVolume } from './test-volume.ts'
 
 const UP_MS = 8000
 
@@ -60,6 +64,8 @@ export class BrickSet {
   readonly #options: BrickSetOptions
   readonly #graphs = new Set<TestVolume>()
 
+  readonly #random = systemRandom()
+
   private constructor(options: BrickSetOptions) {
     this.#options = options
     this.name = options.name ?? 'gv0'
@@ -69,6 +75,7 @@ export class BrickSet {
     const set = new BrickSet(options)
     for (let i = 0; i < options.count; i++) {
       const root = mkdtempSync(`${tmpdir()}/brick-${i}-`)
+      chmodSync(root, 0o755)
       set.roots.push(root)
       set.bricks.push(await set.#startBrick(root, i))
     }
@@ -144,6 +151,76 @@ end-volume`,
       this.#graphs.delete(volume)
       await volume.stop()
     }
+  }
+
+  /** Makes a file of one gfid and content on the bricks (all, unless some are named). */
+  async write(
+    path: string,
+    content: string | Buffer,
+    bricks: Iterable<number> = this.bricks.keys(),
+    gfid: Gfid = this.#random.uuid(),
+  ): Promise<Gfid> {
+    for (const index of bricks) {
+      const brick = this.brick(index)
+      const xdata = new Dict().setGfid('gfid-req', gfid)
+      const { reply, fd } = await brick.create(path, { xdata })
+      good(reply)
+      const data = Buffer.from(content)
+      if (data.length > 0)
+        good(await brick.top.writev(brick.ctx, { fd, data, offset: 0, flags: 0 }))
+      fd.unref()
+    }
+    return gfid
+  }
+
+  /** Makes a directory of one gfid on the bricks. */
+  async mkdir(path: string, bricks: Iterable<number> = this.bricks.keys()): Promise<Gfid> {
+    const gfid = this.#random.uuid()
+    for (const index of bricks)
+      good(await this.brick(index).mkdir(path, 0o755, new Dict().setGfid('gfid-req', gfid)))
+    return gfid
+  }
+
+  /** Changes a file on one brick alone. */
+  async overwrite(index: number, path: string, text: string | Buffer, offset = 0): Promise<void> {
+    const brick = this.brick(index)
+    const fd = await brick.open(path)
+    const data = Buffer.from(text)
+    good(await brick.top.writev(brick.ctx, { fd, data, offset, flags: 0 }))
+    fd.unref()
+  }
+
+  /**
+   * Brick `index` blames another: its counters of data, metadata and entries are raised, and names
+   * of the directory noted. `accused` 'dirty' is nobody.
+   */
+  async blame(
+    index: number,
+    path: string,
+    accused: number | 'dirty',
+    counters: readonly [number, number, number],
+    names: readonly (string | undefined)[] = [undefined],
+  ): Promise<void> {
+    const brick = this.brick(index)
+    const key = accused === 'dirty' ? accused : this.childName(accused)
+    const bytes = Buffer.alloc(12)
+    counters.forEach((value, i) => bytes.writeInt32BE(value, i * 4))
+    const loc = await brick.loc(path)
+    for (const [i, name] of names.entries()) {
+      const dict = new Dict().setBytes(`trusted.afr.${key}`, i === 0 ? bytes : Buffer.alloc(12))
+      const xdata = new Dict()
+      if (name !== undefined) xdata.setString('glusterfs.xattrop-entry-create', name)
+      good(await brick.top.xattrop(brick.ctx, { loc, op: Xattrop.ADD_ARRAY, dict, xdata }))
+    }
+  }
+
+  brick(index: number): TestVolume {
+    return this.bricks[index] as TestVolume
+  }
+
+  /** A file's content on each brick. */
+  async contents(path: string): Promise<string[]> {
+    return Promise.all(this.bricks.map(brick => brick.read(path)))
   }
 
   #startBrick(root: string, index: number): Promise<TestVolume> {

@@ -98,7 +98,8 @@ export function sameIdentity(copies: Copies): boolean {
 }
 
 export function directionOf(set: ReplicaSet, copies: Copies, kind: ChangeKind): Direction {
-  return findDirection(kind, logsOf(copies), present(copies), set.majority)
+  // Without quorum nobody is a source whom somebody accuses: 0.
+  return findDirection(kind, logsOf(copies), present(copies), set.quorum)
 }
 
 /** Names of bricks, for people. */

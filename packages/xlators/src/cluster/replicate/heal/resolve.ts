@@ -15,7 +15,7 @@ import {
 import { ChangeKind } from '../changelog.ts'
 import type { Resolution, Resolved } from '../healer.ts'
 import type { ReplicaSet } from '../replica-set.ts'
-import { directionOf, isCopy, lookAtCopies, missingCopy, present } from './copies.ts'
+import { directionOf, isAbsent, isCopy, lookAtCopies, missingCopy, present } from './copies.ts'
 import { healData } from './data.ts'
 import { healEntries } from './entry.ts'
 import { IndexKind, IndexView } from './index-view.ts'
@@ -109,7 +109,7 @@ async function resolveJob(job: HealJob, resolution: Resolution): Promise<Outcome
   const { set } = job
   const copies = await lookAtCopies(job)
   const [one] = copies.filter(isCopy)
-  if (one === undefined) return failure(Errno.ENOENT)
+  if (one === undefined) return failure(copies.every(isAbsent) ? Errno.ENOENT : Errno.ENOTCONN)
   job.inode.type ||= one.stat.type
   if (missingCopy(set, copies) !== undefined) return failure(Errno.ENOTCONN)
   if (one.stat.isDirectory && resolution.policy === 'bigger-file')
@@ -123,7 +123,9 @@ async function resolveJob(job: HealJob, resolution: Resolution): Promise<Outcome
   if (heals.length === 0) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)
   for (const heal of heals) {
     const outcome = await heal()
-    if (outcome.kind === 'failed') return outcome
+    if (outcome.kind !== 'failed') continue
+    // As glfsheal says of a directory whose names are of different kinds.
+    return one.stat.isDirectory && outcome.splitBrain ? failure(Errno.EPERM) : outcome
   }
   return { kind: 'healed' }
 }
@@ -133,14 +135,18 @@ async function resolveAll(set: ReplicaSet, resolution: Resolution): Promise<Reso
   if (resolution.policy !== 'source-brick') return []
   const index = set.children.findIndex(child => child.name === resolution.brick)
   if (index < 0) return []
+  const view = new IndexView(set, index, HEAL_CTX)
   const gfids: Gfid[] = []
-  const failed = await new IndexView(set, index, HEAL_CTX).each(IndexKind.PENDING, async page => {
+  const failed = await view.each(IndexKind.PENDING, async page => {
     for (const { gfid } of page) gfids.push(gfid)
     return true
   })
   if (failed !== undefined) return [told(resolution.brick, failed)]
   const resolved: Resolved[] = []
-  for (const gfid of gfids)
-    resolved.push(await resolveGfid(set, resolution, gfid, `${GFID_PREFIX}${gfidText(gfid)}`))
+  for (const gfid of gfids) {
+    const one = await resolveGfid(set, resolution, gfid, `${GFID_PREFIX}${gfidText(gfid)}`)
+    resolved.push(one)
+    if (one.reason === errnoText(Errno.ENOENT)) await view.remove(IndexKind.PENDING, gfid)
+  }
   return resolved
 }
