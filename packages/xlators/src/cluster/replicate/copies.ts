@@ -19,16 +19,21 @@ import {
   type Gfid,
   gfidToBytes,
   type Inode,
+  inodeLoc,
   type LookupReply,
   type Reply,
+  ROOT_CTX,
+  valueText,
 } from '@ashlar/core'
+import { Agreement } from './agreement.ts'
 import { type CopyAnswer, type InodeState, interpret, type Interpretation } from './inode-state.ts'
-import { first, has, indices, type Members, NOBODY, only, where, without } from './members.ts'
+import { first, has, indices, type Members, NOBODY, only, without } from './members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import { superFastHash } from './read-hash.ts'
 import { gfidLoc } from './transaction/lock-calls.ts'
 
 const INODELK_COUNT = 'glusterfs.inodelk-count'
+const PATHINFO = 'trusted.glusterfs.pathinfo'
 const BAD_INODE = 'glusterfs.bad-inode'
 const COPY_DAMAGED = failure(Errno.EIO)
 
@@ -54,21 +59,47 @@ export type ReadKind = 'data' | 'metadata'
 export class Copies {
   readonly #set: ReplicaSet
   readonly #states: ContextKey<InodeState>
-  /** Bricks of this host, as far as their lookups of the root have told. */
-  local: Members = NOBODY
+  readonly agreement: Agreement
+  /** Bricks of this host. */
+  #local: Members = NOBODY
   /** Reads under way, by child. */
   readonly #reading: number[]
 
   constructor(set: ReplicaSet, states: ContextKey<InodeState>) {
     this.#set = set
     this.#states = states
+    this.agreement = new Agreement(set)
     this.#reading = Array.from({ length: set.count }, () => 0)
+  }
+
+  /** A brick has come up: is it one of this host? */
+  async locate(index: number): Promise<void> {
+    const set = this.#set
+    const loc = inodeLoc(set.self.inodes.root)
+    const reply = await set.child(index).getxattr(ROOT_CTX, { loc, name: PATHINFO })
+    const entry = reply.ok ? reply.dict.get(PATHINFO) : undefined
+    const text = entry === undefined ? undefined : valueText(entry)
+    // `<POSIX(brick):host:path>`
+    const host = text === undefined ? undefined : /^<POSIX\(.*?\):([^:]*):/.exec(text)?.[1]
+    const { hostname } = set.self.graph.process
+    this.#local = host === hostname ? this.#local | only(index) : without(this.#local, only(index))
   }
 
   /** What is known of the inode, if it is still to be trusted. */
   known(inode: Inode): InodeState | undefined {
     const state = this.#states.get(inode)
     return state?.generation === this.#set.generation ? state : undefined
+  }
+
+  /** What is known of an object of which every copy is good. */
+  learnAllGood(inode: Inode): void {
+    const { generation, dataBricks } = this.#set
+    this.learn(inode, generation, {
+      data: dataBricks,
+      metadata: dataBricks,
+      accused: NOBODY,
+      needsHeal: false,
+    })
   }
 
   /** Remembers what the answers of all bricks said. */
@@ -93,8 +124,10 @@ export class Copies {
 
   /** These bricks have not done what the others did. */
   blame(inode: Inode, members: Members, what: ReadKind | 'both'): void {
+    if (members === NOBODY) return
+    this.agreement.broken()
     const state = this.#states.get(inode)
-    if (state === undefined || members === NOBODY) return
+    if (state === undefined) return
     this.#states.set(inode, {
       data: what === 'metadata' ? state.data : without(state.data, members),
       metadata: what === 'data' ? state.metadata : without(state.metadata, members),
@@ -154,7 +187,11 @@ export class Copies {
 
   /** What is known, or else found out now. */
   async state(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
-    return this.known(inode) ?? this.refresh(ctx, inode)
+    const known = this.known(inode)
+    if (known !== undefined) return known
+    if (!this.agreement.holds()) return this.refresh(ctx, inode)
+    this.learnAllGood(inode)
+    return this.known(inode) as InodeState
   }
 
   /** Good copies of the kind that is read, the one to try first in front. */
@@ -177,7 +214,7 @@ export class Copies {
     const { options } = this.#set
     const wished = this.#wished()
     if (wished >= 0 && has(members, wished)) return wished
-    const near = members & this.local
+    const near = members & this.#local
     const hashed = this.#hashed(members, object, ctx)
     if (options['choose-local'] && near !== NOBODY) return has(near, hashed) ? hashed : first(near)
     return has(members, hashed) ? hashed : first(members)
@@ -228,7 +265,7 @@ export class Copies {
     const set = this.#set
     if (!set.hasQuorum(set.up)) return NO_QUORUM
     const known = this.known(inode)
-    let state = known ?? (await this.refresh(ctx, inode))
+    let state = known ?? (await this.state(ctx, inode))
     if ('ok' in state) return state
     let order = this.order(state, inode, ctx, kind)
     if (order.length === 0 && known !== undefined) {
@@ -247,11 +284,6 @@ export class Copies {
       this.forget(inode)
     }
     return failed
-  }
-
-  /** Up bricks that answered a lookup of the root from this very host. */
-  setLocal(test: (index: number) => boolean): void {
-    this.local = where(this.#set.count, test)
   }
 }
 

@@ -34,7 +34,7 @@ import type { HealingXlator } from './healer.ts'
 import type { InodeState } from './inode-state.ts'
 import * as listing from './listing.ts'
 import * as above from './locks-above.ts'
-import { lookup } from './lookup.ts'
+import { lookup, type LookupParts } from './lookup.ts'
 import { MEMBERS_MAX, NOBODY, only, without } from './members.ts'
 import { replicateOptions } from './options.ts'
 import { ReplicaSet, type Self } from './replica-set.ts'
@@ -59,6 +59,7 @@ class Replicate implements HealingXlator {
   readonly #metadata: MetadataTransactions
   readonly #files: Files
   readonly #xattrs: Xattrs
+  readonly #lookups: LookupParts
   readonly #reported: boolean[]
   #announced = false
 
@@ -79,6 +80,12 @@ class Replicate implements HealingXlator {
     })
     this.#xattrs = new Xattrs(set, this.#copies)
     this.healer = makeHealer(set)
+    this.#lookups = {
+      set,
+      copies: this.#copies,
+      healName: (parent, name) => this.healer.healName(parent, name),
+      found: gfid => this.#foundDamage(gfid),
+    }
     this.#reported = self.children.map(() => false)
   }
 
@@ -97,16 +104,7 @@ class Replicate implements HealingXlator {
   }
 
   lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {
-    return lookup(
-      {
-        set: this.#set,
-        copies: this.#copies,
-        healName: (parent, name) => this.healer.healName(parent, name),
-        found: gfid => this.#foundDamage(gfid),
-      },
-      ctx,
-      args,
-    )
+    return lookup(this.#lookups, ctx, args)
   }
 
   // Reads.
@@ -472,6 +470,9 @@ class Replicate implements HealingXlator {
     set.up |= only(from.index)
     set.generation += 1
     this.healer.brickUp(from.index)
+    this.#copies.locate(from.index).catch((bug: unknown) => {
+      set.env.log.critical('looking where a brick is failed', { error: String(bug) })
+    })
     this.#report(from, before === NOBODY ? 'child-up' : undefined)
   }
 

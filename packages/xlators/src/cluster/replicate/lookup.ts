@@ -58,11 +58,33 @@ export async function lookup(
     return failure(Errno.EPERM)
   }
   if (!set.hasQuorum(set.up)) return NO_QUORUM
+  const quick = await askOne(parts, ctx, args)
+  if (quick !== undefined) return quick
   const round = await ask(parts, ctx, args)
   if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
   const decided = await decide(parts, ctx, args, round)
   if ('ok' in decided) return decided
   return conclude(parts, ctx, args, decided)
+}
+
+/** One brick's answer, while all bricks agree: it speaks for all. */
+async function askOne(
+  parts: LookupParts,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+): Promise<Reply<'lookup'> | undefined> {
+  const { set, copies } = parts
+  const { loc } = args
+  // The root tells whether the bricks agree: it is always asked of all.
+  if (loc.inode.isRoot || !copies.agreement.holds()) return undefined
+  const { generation } = set
+  const known = loc.inode.linked || loc.name === '' ? loc.inode : parentLoc(set, loc).inode
+  const reply = await set.child(copies.choose(set.dataBricks, known, ctx)).lookup(ctx, args)
+  if (set.generation !== generation) return undefined
+  if (!reply.ok) return reply.errno === Errno.ENOENT && !loc.inode.linked ? reply : undefined
+  if (loc.inode.linked && reply.stat.gfid !== loc.inode.gfid) return undefined
+  copies.learnAllGood(set.self.inodes.find(reply.stat.gfid) ?? loc.inode)
+  return reply
 }
 
 /** One round of asking. */
