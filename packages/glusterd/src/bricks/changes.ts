@@ -1,7 +1,7 @@
 /**
  * BrickChanges: bricks that come into a volume, leave it, or take another's place. A brick that is
- * to become a copy is marked as empty on the others before any client hears of it, so that nobody
- * takes it for a good one.
+ * to become a copy is marked as empty on the others before it is served and before any client hears
+ * of it, so that nobody takes it for a good one.
  */
 
 import {
@@ -12,12 +12,18 @@ import {
   type ResetBrickRequest,
   type VolumeView,
 } from '@ashlar/contract'
+import { HealOperation } from '@ashlar/host'
 import { changed, type Desk } from '../desk.ts'
+import { healRequest } from '../heal/request.ts'
+import { healIsEnabled } from '../heal/spec.ts'
 import { updateOpVersions } from '../options/op-version.ts'
 import { claimBrick, prepareBrick, type Undo } from '../volume/brick-directory.ts'
 import { inSets, locationOf, placeBricks, refuseOneServer } from '../volume/placement.ts'
 import { type Brick, leafCount, type Volume } from '../volume/volume.ts'
 import { type BrickName, grownShape, shrunkVolume } from './shape-change.ts'
+
+/** The daemon answers when it has begun. */
+const ASK_MS_MAX = 5_000
 
 export class BrickChanges {
   readonly #desk: Desk
@@ -125,8 +131,8 @@ export class BrickChanges {
       this.#prepare(volume, [next], true, undo)
       await bricks.stopBrick(volume, old)
       await this.#desk.save(after)
-      await bricks.startBricks(after, [next])
       await this.#markEmpty(after, [next])
+      await bricks.startBricks(after, [next])
     } catch (error) {
       await bricks.stopBrick(after, next).catch(() => undefined)
       await store.saveVolume(changed(after, { bricks: volume.bricks }))
@@ -136,7 +142,7 @@ export class BrickChanges {
     } finally {
       tellAll()
     }
-    await this.#desk.parts.healer.follow()
+    await this.#heal(after)
     return this.#desk.view(after)
   }
 
@@ -170,8 +176,8 @@ export class BrickChanges {
     try {
       this.#prepare(volume, added, force, undo)
       await this.#desk.save(after)
-      if (volume.status === 'started') await bricks.startBricks(after, added)
       if (shape.replicaCount > volume.replicaCount) await this.#markEmpty(after, added)
+      if (volume.status === 'started') await bricks.startBricks(after, added)
     } catch (error) {
       await Promise.allSettled(added.map(brick => bricks.stopBrick(after, brick)))
       await store.saveVolume({ ...volume, version: after.version + 1 })
@@ -180,7 +186,7 @@ export class BrickChanges {
     } finally {
       tellAll()
     }
-    await this.#desk.parts.healer.follow()
+    await this.#heal(after)
     hooks.post('add-brick', name, words)
     return this.#desk.view(after)
   }
@@ -225,6 +231,15 @@ export class BrickChanges {
       `Brick ${down.hostname}:${down.path} is down, changing replica count needs all the bricks ` +
         'to be up to avoid data loss',
     )
+  }
+
+  /** The self-heal daemon knows of the change, and looks at once. */
+  async #heal(volume: Volume): Promise<void> {
+    const { healer } = this.#desk.parts
+    await healer.follow()
+    if (volume.status === 'started' && volume.kind === 'replicate' && healIsEnabled(volume)) {
+      await healer.ask(healRequest(volume, HealOperation.INDEX), ASK_MS_MAX)
+    }
   }
 
   /** A volume that nobody has started holds nothing to be healed. */

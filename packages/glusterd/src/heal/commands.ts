@@ -14,13 +14,14 @@ import {
   type SplitBrainRequest,
   type VolumeView,
 } from '@ashlar/contract'
-import { Dict } from '@ashlar/core'
+import type { Dict } from '@ashlar/core'
 import { HealOperation } from '@ashlar/host'
 import { z } from 'zod'
 import { changed, type Desk } from '../desk.ts'
 import { updateOpVersions } from '../options/op-version.ts'
-import { distributeCount, leafCount, type Volume } from '../volume/volume.ts'
+import { leafCount, type Volume } from '../volume/volume.ts'
 import { crawlsOf } from './crawls.ts'
+import { healRequest } from './request.ts'
 import { canHeal, healIsEnabled, healSwitch } from './spec.ts'
 
 /** Bricks are asked for their counts, which takes as long as the slowest. */
@@ -174,16 +175,7 @@ export class HealCommands {
         `Self-heal-daemon is disabled. Heal will not be triggered on volume ${name}`,
       )
     }
-    const input = new Dict()
-      .setString('volname', name)
-      .setInt('heal-op', operation)
-      .setInt('xl-op', operation)
-      .setInt('count', distributeCount(volume))
-    for (let set = 0; set < distributeCount(volume); set++) {
-      const translator = `${name}-${volume.kind}-${set}`
-      input.setString(`xl-${set}`, translator).setInt(translator, set)
-    }
-    const answer = await this.#desk.parts.healer.ask(input, ANSWER_MS_MAX)
+    const answer = await this.#desk.parts.healer.ask(healRequest(volume, operation), ANSWER_MS_MAX)
     if (answer !== undefined && answer.ret >= 0) return answer.output
     throw new ManagementError(
       'HEAL_UNAVAILABLE',
