@@ -1,12 +1,14 @@
 /** The two kinds of servers and clients, inside a machine of their own: ours and GlusterFS's. */
 
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { Machine, machineObstacle, run } from '@ashlar/testkit'
 
 export type Kind = 'ours' | 'glusterfs'
 
 /** Where each kind's programs are. */
 export const PROGRAMS: Readonly<Record<Kind, string>> = { ours: 'bin', glusterfs: '/usr/sbin' }
+const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
 const RELEASE = 'glusterfs 10.'
 
 /** What stands in the way of tests against GlusterFS; throws it when they are required. */
@@ -44,13 +46,13 @@ export class Site implements AsyncDisposable {
   }
 
   /** A machine whose glusterd of `kind` has started a volume of so many bricks. */
-  static async start(kind: Kind, bricks: number): Promise<Site> {
+  static async start(kind: Kind, bricks: number, shape = ''): Promise<Site> {
     const machine = await Machine.start()
     const site = new Site(machine, kind)
     try {
       const places = Array.from({ length: bricks }, (_, i) => `${HOST}:/data/brick${i + 1}`)
       await site.startDaemon()
-      await site.gluster(`volume create ${VOLUME} ${places.join(' ')} force`)
+      await site.gluster(`volume create ${VOLUME} ${shape} ${places.join(' ')} force`)
       await site.gluster(`volume start ${VOLUME}`)
       return site
     } catch (error) {
@@ -69,9 +71,21 @@ export class Site implements AsyncDisposable {
     return this.machine.script(`${PROGRAMS[this.#kind]}/gluster --mode=script ${words}`)
   }
 
+  /** Exit status of a command that may be refused. */
+  async run(words: string): Promise<number> {
+    const program = `${PROGRAMS[this.#kind]}/gluster --mode=script ${words}`
+    return (await this.machine.run('bash', ['-c', `cd ${CHECKOUT}; ${program}`])).status
+  }
+
   /** Stops the volume and its glusterd; the other kind takes over what they have left. */
   async handOver(kind: Kind): Promise<void> {
     await this.gluster(`volume stop ${VOLUME}`)
+    await this.replaceDaemon(kind)
+    await this.gluster(`volume start ${VOLUME}`)
+  }
+
+  /** Ends glusterd; one of the other kind finds the processes that run. */
+  async replaceDaemon(kind: Kind): Promise<void> {
     await this.machine.script(`
 pid=$(cat /run/glusterd.pid)
 kill $pid
@@ -79,7 +93,6 @@ for i in $(seq 200); do [ -d /proc/$pid ] || break; read -t 0.1 < <(sleep 1) || 
 [ ! -d /proc/$pid ]`)
     this.#kind = kind
     await this.startDaemon()
-    await this.gluster(`volume start ${VOLUME}`)
   }
 
   /** Mounts the volume by a client of `kind`; the path is as the machine has it. */
