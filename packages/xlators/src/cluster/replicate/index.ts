@@ -95,7 +95,7 @@ class Replicate implements HealingXlator {
 
   /** What is dirty is made clean before the connections end, if the bricks let it. */
   async stop(): Promise<void> {
-    await this.healer.stop()
+    this.healer.stop()
     await Promise.race([this.#set.idle.drain(), delay(this.#set.env.clock, STOP_MS)])
   }
 
