@@ -15,6 +15,8 @@ import { locks } from './features/locks/index.ts'
 import { readOnly } from './features/read-only/index.ts'
 import { ioCache } from './performance/io-cache/index.ts'
 import { mdCache } from './performance/md-cache/index.ts'
+import { openBehind } from './performance/open-behind/index.ts'
+import { quickRead } from './performance/quick-read/index.ts'
 import { writeBehind } from './performance/write-behind/index.ts'
 import { ioStats } from './debug/io-stats/index.ts'
 import { upcall } from './features/upcall/index.ts'
@@ -37,8 +39,10 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     ioStats,
     locks,
     mdCache,
+    openBehind,
     posix,
     posixAcl,
+    quickRead,
     readOnly,
     replicate,
     server,

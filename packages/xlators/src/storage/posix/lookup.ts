@@ -20,13 +20,19 @@ import {
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import type { Brick, Entry } from './brick.ts'
+import { withContent } from './content.ts'
 import { answer } from './requested.ts'
 
 /** A file younger than this may be in the middle of being made. */
 const FRESH_SECONDS = 1
 
-export function lookup(brick: Brick, _ctx: Ctx, args: FopArgs['lookup']): Reply<'lookup'> {
-  return args.loc.name === '' ? lookupGfid(brick, args) : lookupName(brick, args)
+export function lookup(
+  brick: Brick,
+  ctx: Ctx,
+  args: FopArgs['lookup'],
+): Reply<'lookup'> | Promise<Reply<'lookup'>> {
+  const reply = args.loc.name === '' ? lookupGfid(brick, args) : lookupName(brick, args)
+  return withContent(brick, ctx, args, reply)
 }
 
 function lookupName(brick: Brick, args: FopArgs['lookup']): Reply<'lookup'> {

@@ -3,9 +3,9 @@
  * words with a meaning of their own. Facts: reference/fops.md §8, brick-ondisk.md §7.
  */
 
-import { Dict, Errno, globRegExp, type Gfid, type Iatt, type Inode } from '@ashlar/core'
-import * as sys from '@ashlar/sys'
+import { Dict, globRegExp, type Gfid, type Iatt, type Inode } from '@ashlar/core'
 import type { Brick } from './brick.ts'
+import { CONTENT_KEY } from './content.ts'
 import { GFID_KEY } from './handles.ts'
 import { MDATA_KEY } from './mdata.ts'
 
@@ -26,11 +26,9 @@ const IGNORED = new Set([
   'umask',
   'mode',
   'gf_request_link_count',
+  CONTENT_KEY,
 ])
 
-const CONTENT_KEY = 'glusterfs.content'
-/** Larger files are not sent along with their attributes, whatever is asked. */
-const CONTENT_BYTES_MAX = 1024 * 1024
 /** Never sent in a listing. */
 const HIDDEN_PREFIXES = ['trusted.gfid2path.', 'trusted.pgfid.']
 const HIDDEN = new Set([GFID_KEY, MDATA_KEY, 'trusted.glusterfs.volume-id'])
@@ -52,17 +50,10 @@ export function answer(brick: Brick, xdata: Dict | undefined, asked: Asked): Dic
   if (xdata === undefined || xdata.size === 0) return undefined
   const reply = new Dict()
   let names: ReadonlySet<string> | undefined
-  for (const [key, value] of xdata) {
+  for (const key of xdata.keys()) {
     if (IGNORED.has(key) || key.startsWith('glusterfs.inodelk-dom-prefix:')) continue
     if (key === 'glusterfs.open-fd-count' || key === 'glusterfs.open-active-fd-count') {
       reply.setUint(key, openFds(brick, asked.inode))
-    } else if (key === CONTENT_KEY) {
-      const content = readContent(
-        brick,
-        asked,
-        Number('value' in value && typeof value.value !== 'object' ? value.value : 0),
-      )
-      if (content !== undefined) reply.setBytes(key, content)
     } else if (key === 'get-size') {
       reply.setUint(key, asked.stat.size)
     } else {
@@ -105,19 +96,4 @@ function addXattr(
   if (!names.has(key)) return
   const value = brick.xattrs.get(path, key)
   if (typeof value !== 'number') reply.setBytes(key, value)
-}
-
-/** A small file's whole content, when it is asked for together with its attributes. */
-function readContent(_brick: Brick, asked: Asked, limit: number): Buffer | undefined {
-  if (!asked.stat.isRegular || asked.stat.size > Math.min(limit, CONTENT_BYTES_MAX))
-    return undefined
-  const content = Buffer.allocUnsafe(asked.stat.size)
-  if (content.length === 0) return content
-  const fd = sys.openat(sys.AT_FDCWD, asked.path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
-  if (fd < 0) return undefined
-  // Only what is in memory: a slow disk must not keep an answer about attributes waiting.
-  const length = sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
-  const read = length === -Errno.EOPNOTSUPP ? sys.pread(fd, content, 0) : length
-  sys.close(fd)
-  return read === content.length ? content : undefined
 }

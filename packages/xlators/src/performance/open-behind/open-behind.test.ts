@@ -1,0 +1,182 @@
+import {
+  type Ctx,
+  entryLoc,
+  Errno,
+  failure,
+  type Fd,
+  type Inode,
+  inodeLoc,
+  OpenFlag,
+  ROOT_CTX,
+} from '@ashlar/core'
+import { fileStat, type Scripted, scripted, settled } from '@ashlar/testkit'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { openBehind } from './index.ts'
+
+const OWNER = 1000
+
+describe('open-behind', () => {
+  let world: Scripted
+  let inode: Inode
+  const start = (options: Record<string, string> = {}): void => {
+    world = scripted(openBehind, options)
+    inode = world.file('f')
+  }
+  beforeEach(() => start())
+
+  const lookup = async (mode = 0o644): Promise<void> => {
+    const loc = entryLoc(world.graph.inodes.root, 'f', inode)
+    const reply = world.graph.top.lookup(ROOT_CTX, { loc })
+    await settled()
+    const stat = fileStat('f', 10, 5)
+    stat.uid = OWNER
+    stat.mode = (stat.mode & ~0o777) | mode
+    await world.waiting('lookup').answer({ ok: true, stat, postparent: fileStat('d', 1) })
+    await reply
+  }
+  /** Opens; true when it was answered without the brick. */
+  const open = async (
+    flags: number = OpenFlag.RDONLY,
+    ctx: Ctx = ROOT_CTX,
+  ): Promise<{ fd: Fd; early: boolean }> => {
+    const fd = world.graph.openFd(inode, { flags, pid: 1 })
+    let answered = false
+    const reply = world.graph.top.open(ctx, { loc: inodeLoc(inode), fd, flags }).then(() => {
+      answered = true
+    })
+    await settled()
+    const early = answered
+    if (!early) await world.waiting('open').answer({ ok: true })
+    await reply
+    return { fd: fd.bind(), early }
+  }
+  const read = (fd: Fd) => world.graph.top.readv(ROOT_CTX, { fd, size: 9, offset: 0, flags: 0 })
+  const data = {
+    ok: true as const,
+    data: Buffer.from('text'),
+    stat: fileStat('f', 10, 4),
+    eof: true,
+  }
+
+  test('a file that is closed again is never opened on its brick', async () => {
+    await lookup()
+    const { fd, early } = await open()
+    expect(early).toBe(true)
+    expect(await world.graph.top.flush(ROOT_CTX, { fd })).toEqual({ ok: true })
+    fd.unref()
+    await settled()
+    expect(world.calls.map(({ fop }) => fop)).toEqual(['lookup'])
+  })
+
+  test('a read goes with the open, and gives nothing out before that is granted', async () => {
+    await lookup()
+    const { fd } = await open()
+    const reading = read(fd)
+    await settled()
+    expect(world.outstanding).toEqual(['open', 'readv'])
+    await world.waiting('readv').answer(data)
+    await world.waiting('open').answer(failure(Errno.EACCES))
+    expect(await reading).toMatchObject({ ok: false, errno: Errno.EACCES })
+    // And so do all that follow.
+    expect(await read(fd)).toMatchObject({ ok: false, errno: Errno.EACCES })
+    fd.unref()
+  })
+
+  test('is opened once, whoever needs it', async () => {
+    await lookup()
+    const { fd } = await open()
+    const [one, two] = [read(fd), read(fd)]
+    await settled()
+    expect(world.outstanding).toEqual(['open', 'readv'])
+    await world.waiting('open').answer({ ok: true })
+    await world.waiting('readv').answer(data)
+    await world.waiting('readv').answer(data)
+    expect([await one, await two]).toMatchObject([{ ok: true }, { ok: true }])
+    const again = read(fd)
+    await settled()
+    expect(world.outstanding).toEqual(['readv'])
+    await world.waiting('readv').answer(data)
+    await again
+    fd.unref()
+  })
+
+  test.each([
+    ['fgetxattr', (fd: Fd) => ({ fd, name: 'user.a' })],
+    ['lk', (fd: Fd) => ({ fd, command: 1, flock: {} })],
+    ['fsync', (fd: Fd) => ({ fd, datasync: false })],
+    ['unlink', () => ({ loc: entryLoc(world.graph.inodes.root, 'f', inode), xflags: 0 })],
+    ['setattr', () => ({ loc: inodeLoc(inode), stat: fileStat('f', 1), valid: 0 })],
+    ['setxattr', () => ({ loc: inodeLoc(inode), dict: undefined, flags: 0 })],
+    [
+      'rename',
+      () => ({
+        oldloc: entryLoc(world.graph.inodes.root, 'g', world.file('g')),
+        newloc: entryLoc(world.graph.inodes.root, 'f', inode),
+      }),
+    ],
+  ] as const)('%s has the file opened first', async (fop, args) => {
+    await lookup()
+    const { fd } = await open()
+    const call = world.graph.top[fop] as (ctx: unknown, args: unknown) => Promise<unknown>
+    const reply = call(ROOT_CTX, args(fd))
+    await settled()
+    expect(world.outstanding).toEqual(['open'])
+    await world.waiting('open').answer({ ok: true })
+    expect(world.outstanding).toEqual([fop])
+    await world.waiting(fop).answer(failure(Errno.EIO) as never)
+    await reply
+    fd.unref()
+  })
+
+  test('who might not be allowed to read asks the brick', async () => {
+    const as = (uid: number): Ctx => ({ ...ROOT_CTX, uid, gid: uid })
+    expect((await open()).early).toBe(false)
+    await lookup(0o644)
+    expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(true)
+    expect((await open(OpenFlag.RDONLY, as(OWNER + 1))).early).toBe(false)
+    await lookup(0o044)
+    expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(false)
+    await lookup()
+    world.clock.advance(1000)
+    expect((await open()).early).toBe(false)
+    await lookup()
+    world.notify({ kind: 'child-down' })
+    expect((await open()).early).toBe(false)
+  })
+
+  test('opens for writing, to truncate and O_DIRECT go to the brick', async () => {
+    await lookup()
+    for (const flags of [OpenFlag.RDWR, OpenFlag.WRONLY, OpenFlag.TRUNC, OpenFlag.DIRECT])
+      expect((await open(flags)).early).toBe(false)
+  })
+
+  test('closed while it is being opened, it is released when that is done', async () => {
+    start({ 'lazy-open': 'off' })
+    await lookup()
+    const { fd, early } = await open()
+    expect(early).toBe(true)
+    expect(world.outstanding).toEqual(['open'])
+    fd.unref()
+    expect(fd.references).toBe(1)
+    await world.waiting('open').answer({ ok: true })
+    expect(fd.references).toBe(0)
+  })
+
+  test('reads without opening where that is asked for', async () => {
+    start({ 'use-anonymous-fd': 'on', 'read-after-open': 'off' })
+    await lookup()
+    const { fd } = await open()
+    const reading = read(fd)
+    await settled()
+    expect(world.outstanding).toEqual(['readv'])
+    await world.waiting('readv').answer(data)
+    await reading
+    fd.unref()
+  })
+
+  test('pass-through', async () => {
+    start({ 'pass-through': 'on' })
+    await lookup()
+    expect((await open()).early).toBe(false)
+  })
+})

@@ -1,0 +1,257 @@
+/**
+ * performance/quick-read: has the content of a small file sent along when its name is looked up, and
+ * reads from that. With open-behind below, reading a small file is then one round trip.
+ *
+ * Content costs the brick a read and the network its bytes, so it is asked for only while files that
+ * are looked up are read, too: a listing of attributes soon goes without.
+ *
+ * Facts: xlators/performance/quick-read/src/quick-read.c.
+ */
+
+import {
+  type Ctx,
+  Dict,
+  defineXlator,
+  EMPTY_IATT,
+  type FopArgs,
+  type GraphEvent,
+  type Iatt,
+  type Inode,
+  NULL_GFID,
+  OpenFlag,
+  type Reply,
+  type Subvolume,
+  UpcallFlag,
+  type Xlator,
+  type XlatorSelf,
+} from '@ashlar/core'
+import { quickReadOptions } from './options.ts'
+import { SmallFile, SmallFiles } from './small-files.ts'
+
+type Self = XlatorSelf<typeof quickReadOptions>
+
+/** The key by which content is asked for and comes; the value asked is the most bytes wanted. */
+const CONTENT = 'glusterfs.content'
+/** A reply with this says that copies differ: nothing of the file is kept. */
+const BAD_INODE = 'glusterfs.bad-inode'
+const CHANGED = UpcallFlag.SIZE | UpcallFlag.TIMES | UpcallFlag.FORGET | UpcallFlag.INVAL_ATTR
+
+/** Lookups with content that nobody reads, until content is not asked for any more. */
+const PATIENCE = 64
+/** How many of them one read of a small file makes good. */
+const READ_WEIGHT = 2
+
+class QuickRead implements Xlator {
+  readonly #self: Self
+  readonly #child: Subvolume
+  readonly #key
+  readonly #files: SmallFiles
+  /** From 0, content is not asked for, to PATIENCE. */
+  #interest = PATIENCE / 2
+  #downAt = -Infinity
+  #hits = 0
+  #misses = 0
+
+  constructor(self: Self) {
+    this.#self = self
+    this.#child = self.child
+    this.#key = self.contextKey<SmallFile>()
+    this.#files = new SmallFiles(self.options['cache-size'])
+  }
+
+  reconfigure(): void {
+    this.#files.limit = this.#self.options['cache-size']
+  }
+
+  dump(): Readonly<Record<string, unknown>> {
+    const { bytes, limit, count } = this.#files
+    return { bytes, limit, count, hits: this.#hits, misses: this.#misses, interest: this.#interest }
+  }
+
+  forget(inode: Inode): void {
+    const file = this.#key.get(inode)
+    if (file !== undefined) this.#files.drop(file)
+  }
+
+  notify(event: GraphEvent): void {
+    if (event.kind === 'child-down' || event.kind === 'some-descendent-down')
+      this.#downAt = this.#now()
+    else if (event.kind === 'cache-invalidation' && (event.change.flags & CHANGED) !== 0) {
+      const inode = this.#self.inodes.find(event.change.gfid)
+      if (inode !== undefined) this.#prune(inode)
+    }
+    this.#self.notify(event)
+  }
+
+  async lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {
+    const { loc, xdata } = args
+    if (this.#self.options['pass-through'] || loc.inode.isDirectory)
+      return this.#child.lookup(ctx, args)
+    const known = this.#key.get(loc.inode)
+    const asks = loc.name !== '' && known?.content === undefined && this.#interest > 0
+    const generation = known?.generation ?? 0
+    const reply = await this.#child.lookup(ctx, asks ? { loc, xdata: this.#asking(xdata) } : args)
+    if (!reply.ok) {
+      this.#prune(loc.inode)
+      return reply
+    }
+    const { stat } = reply
+    if (!stat.isRegular) return reply
+    const inode = this.#self.inodes.find(stat.gfid) ?? loc.inode
+    const content = asks ? reply.xdata?.getBytes(CONTENT) : undefined
+    if (asks && stat.size <= this.#self.options['max-file-size']) this.#interest -= 1
+    if (reply.xdata?.has(BAD_INODE) === true) this.#prune(inode)
+    else if (content?.length === stat.size) this.#take(inode, { stat, content, generation })
+    else this.#validate(inode, stat)
+    return reply
+  }
+
+  async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
+    const reply = await this.#child.readdirp(ctx, args)
+    if (!reply.ok || this.#files.count === 0) return reply
+    for (const { stat } of reply.entries) {
+      const inode = stat.gfid === NULL_GFID ? undefined : this.#self.inodes.find(stat.gfid)
+      if (inode !== undefined && !stat.isEmpty) this.#validate(inode, stat)
+    }
+    return reply
+  }
+
+  async readv(ctx: Ctx, args: FopArgs['readv']): Promise<Reply<'readv'>> {
+    const { fd, offset, size, flags, xdata } = args
+    if (xdata === undefined && ((fd.flags | flags) & OpenFlag.DIRECT) === 0) {
+      const file = this.#key.get(fd.inode)
+      const content = file === undefined ? undefined : this.#fresh(file)
+      if (file !== undefined && content !== undefined && offset < content.length) {
+        this.#files.used(file)
+        this.#hits += 1
+        if (offset === 0) this.#interested()
+        const data = content.subarray(offset, offset + size)
+        // What the attributes are now is not for us to say.
+        return { ok: true, data, stat: EMPTY_IATT, eof: offset + data.length === content.length }
+      }
+    }
+    const reply = await this.#child.readv(ctx, args)
+    if (reply.ok && offset === 0 && reply.eof && this.#isSmall(reply.data.length)) {
+      this.#misses += 1
+      this.#interested()
+    }
+    return reply
+  }
+
+  async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
+    if ((args.flags & OpenFlag.TRUNC) === 0) return this.#child.open(ctx, args)
+    return this.#changing(args.loc.inode, () => this.#child.open(ctx, args))
+  }
+
+  async create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
+    const reply = await this.#child.create(ctx, args)
+    // It may have opened, and cut, a file that was there.
+    const inode = reply.ok ? this.#self.inodes.find(reply.stat.gfid) : undefined
+    if (inode !== undefined) this.#prune(inode)
+    return reply
+  }
+
+  writev(ctx: Ctx, args: FopArgs['writev']): Promise<Reply<'writev'>> {
+    return this.#changing(args.fd.inode, () => this.#child.writev(ctx, args))
+  }
+
+  truncate(ctx: Ctx, args: FopArgs['truncate']): Promise<Reply<'truncate'>> {
+    return this.#changing(args.loc.inode, () => this.#child.truncate(ctx, args))
+  }
+
+  ftruncate(ctx: Ctx, args: FopArgs['ftruncate']): Promise<Reply<'ftruncate'>> {
+    return this.#changing(args.fd.inode, () => this.#child.ftruncate(ctx, args))
+  }
+
+  fallocate(ctx: Ctx, args: FopArgs['fallocate']): Promise<Reply<'fallocate'>> {
+    return this.#changing(args.fd.inode, () => this.#child.fallocate(ctx, args))
+  }
+
+  discard(ctx: Ctx, args: FopArgs['discard']): Promise<Reply<'discard'>> {
+    return this.#changing(args.fd.inode, () => this.#child.discard(ctx, args))
+  }
+
+  zerofill(ctx: Ctx, args: FopArgs['zerofill']): Promise<Reply<'zerofill'>> {
+    return this.#changing(args.fd.inode, () => this.#child.zerofill(ctx, args))
+  }
+
+  copy_file_range(ctx: Ctx, args: FopArgs['copy_file_range']): Promise<Reply<'copy_file_range'>> {
+    return this.#changing(args.target.inode, () => this.#child.copy_file_range(ctx, args))
+  }
+
+  /** mtime may be set back to what it was: content is not told by it then. */
+  setattr(ctx: Ctx, args: FopArgs['setattr']): Promise<Reply<'setattr'>> {
+    return this.#changing(args.loc.inode, () => this.#child.setattr(ctx, args))
+  }
+
+  fsetattr(ctx: Ctx, args: FopArgs['fsetattr']): Promise<Reply<'fsetattr'>> {
+    return this.#changing(args.fd.inode, () => this.#child.fsetattr(ctx, args))
+  }
+
+  #now(): number {
+    return this.#self.env.clock.monotonic()
+  }
+
+  #isSmall(size: number): boolean {
+    return size <= this.#self.options['max-file-size']
+  }
+
+  #interested(): void {
+    this.#interest = Math.min(PATIENCE, this.#interest + READ_WEIGHT)
+  }
+
+  #asking(xdata: Dict | undefined): Dict {
+    return (xdata?.clone() ?? new Dict()).setUint(CONTENT, this.#self.options['max-file-size'])
+  }
+
+  /** The content, while it is good. */
+  #fresh(file: SmallFile): Buffer | undefined {
+    if (file.content === undefined || file.changing > 0 || file.validatedAt <= this.#downAt)
+      return undefined
+    const { options } = this.#self
+    if (options['quick-read-cache-invalidation']) return file.content
+    const age = this.#now() - file.validatedAt
+    return age < options['cache-timeout'] * 1000 ? file.content : undefined
+  }
+
+  /** Content has come with a lookup that was asked in `generation`. */
+  #take(inode: Inode, come: { stat: Iatt; content: Buffer; generation: number }): void {
+    const file = this.#key.obtain(inode, () => new SmallFile())
+    if (file.changing > 0 || file.generation !== come.generation) return
+    this.#files.keep(file, come.content)
+    file.describe(come.stat)
+    file.validatedAt = this.#now()
+  }
+
+  /** Attributes have come: what is kept is good for a while, or not any more. */
+  #validate(inode: Inode, stat: Iatt): void {
+    const file = this.#key.get(inode)
+    if (file?.content === undefined) return
+    if (file.isOf(stat, this.#self.options['ctime-invalidation'])) file.validatedAt = this.#now()
+    else this.#files.drop(file)
+  }
+
+  #prune(inode: Inode): void {
+    const file = this.#key.get(inode)
+    if (file === undefined) return
+    file.generation += 1
+    this.#files.drop(file)
+  }
+
+  /** Runs a change of a file's data; what comes meanwhile is not kept. */
+  async #changing<R>(inode: Inode, change: () => Promise<R>): Promise<R> {
+    const file = this.#key.obtain(inode, () => new SmallFile())
+    file.changing += 1
+    this.#prune(inode)
+    const reply = await change()
+    file.changing -= 1
+    this.#prune(inode)
+    return reply
+  }
+}
+
+export const quickRead = defineXlator({
+  type: 'performance/quick-read',
+  options: quickReadOptions,
+  create: self => new QuickRead(self),
+})
