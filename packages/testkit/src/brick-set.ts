@@ -11,6 +11,7 @@ import {
   Dict,
   type Env,
   type Gfid,
+  gfidText,
   systemClock,
   systemRandom,
   type TcpAddress,
@@ -20,7 +21,8 @@ import {
 import * as sys from '@ashlar/sys'
 import { tcpNetwork } from '@ashlar/transport'
 import { xlators } from '@ashlar/xlators'
-import { type Cuttable, cutOf, cuttable } from './cuttable.ts'
+import { cutNetwork } from './cut-network.ts'
+import { type Meddler, meddler, meddlerOf } from './meddler.ts'
 import { until } from './cluster/until.ts'
 import { good, TestVolume } from './test-volume.ts'
 
@@ -40,8 +42,12 @@ export interface SetGraph {
   readonly volume: TestVolume
   /** The translator over the bricks. */
   readonly top: Xlator
+  /** Breaks its connection to a brick, whose locks and descriptors of it go; resolves when it knows. */
+  cut(index: number): Promise<void>
+  /** Resolves when it has the brick again. */
+  mend(index: number): Promise<void>
   /** What lies between it and a brick. */
-  link(index: number): Cuttable
+  meddler(index: number): Meddler
 }
 
 /** An entry of the heal index, and the names noted below `entry-changes`. */
@@ -106,8 +112,9 @@ export class BrickSet {
     top: AnyXlatorDefinition,
     options: Readonly<Record<string, string>> = {},
   ): Promise<SetGraph> {
-    const children = this.bricks.map((brick, i) => {
-      const { port } = (brick.graph.xlator('server') as Listening).address
+    const network = cutNetwork(tcpNetwork())
+    const children = this.bricks.map((_, i) => {
+      const { port } = this.#listening(i)
       return `volume wire-${i}
   type protocol/client
   option remote-host 127.0.0.1
@@ -115,7 +122,7 @@ export class BrickSet {
   option remote-subvolume index
 end-volume
 volume ${this.childName(i)}
-  type testing/cuttable
+  type testing/meddler
   subvolumes wire-${i}
 end-volume
 `
@@ -127,21 +134,36 @@ end-volume
   type ${top.type}
 ${texts.join('')}  subvolumes ${names}
 end-volume`,
-      definitions: [...xlators.values(), cuttable, top],
-      env: { clock: systemClock, ...this.#options.env, network: tcpNetwork() },
+      uuid: gfidText(this.#random.uuid()),
+      definitions: [...xlators.values(), meddler, top],
+      env: { clock: systemClock, ...this.#options.env, network },
     })
     this.#graphs.add(volume)
     await volume.graph.start()
-    await until('all bricks are up', UP_MS, () => this.#isConnected(volume))
+    const ready = (index: number): boolean =>
+      volume.graph.xlator(`wire-${index}`)?.dump?.()['ready'] === true
+    await until('all bricks are up', UP_MS, () => this.bricks.every((_, i) => ready(i)))
     return {
       volume,
       top: volume.graph.xlator(`${this.name}-replicate-0`) as Xlator,
-      link: index => cutOf(volume.graph.xlator(this.childName(index))) as Cuttable,
+      meddler: index => meddlerOf(volume.graph.xlator(this.childName(index))) as Meddler,
+      cut: async index => {
+        network.cut(this.#address(index))
+        await until('the brick is gone', UP_MS, () => !ready(index))
+      },
+      mend: async index => {
+        network.mend(this.#address(index))
+        await until('the brick is back', UP_MS, () => ready(index))
+      },
     }
   }
 
-  #isConnected(volume: TestVolume): boolean {
-    return this.bricks.every((_, i) => volume.graph.xlator(`wire-${i}`)?.dump?.()['ready'] === true)
+  #address(index: number): TcpAddress {
+    return { host: '127.0.0.1', port: this.#listening(index).port }
+  }
+
+  #listening(index: number): TcpAddress {
+    return (this.brick(index).graph.xlator('server') as Listening).address
   }
 
   /** Ends one graph, or all. */

@@ -43,6 +43,8 @@ export interface TestVolumeOptions {
    */
   readonly brick?: boolean
   readonly lruLimit?: number
+  /** Identity of the process; two graphs of one brick need two. */
+  readonly uuid?: string
 }
 
 /** The reply, or an error that names the errno. */
@@ -85,7 +87,7 @@ export class TestVolume {
       definitions: new Map([...options.definitions].map(each => [each.type, each])),
       env: this.env,
       process: {
-        uuid: '01234567-89ab-4cde-8f01-23456789abcd',
+        uuid: options.uuid ?? '01234567-89ab-4cde-8f01-23456789abcd',
         name: 'test',
         hostname: 'host',
         pid: 1,

@@ -4,7 +4,7 @@
  */
 
 import { rm, readdir, writeFile } from 'node:fs/promises'
-import { type Statfs, type Timer } from '@ashlar/core'
+import { NULL_GFID, type Statfs, type Timer } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import type { Brick } from './brick.ts'
 
@@ -55,8 +55,33 @@ export class Caretaker {
 
   async #clearLandfill(): Promise<void> {
     const path = `${this.#brick.root}/.glusterfs/landfill`
-    for (const name of await readdir(path))
+    for (const name of await readdir(path)) {
+      await this.#dropHandles(`${path}/${name}`)
       await rm(`${path}/${name}`, { recursive: true, force: true })
+    }
+  }
+
+  /** What goes with a tree is not to be found by its gfid any more, unless it has another name. */
+  async #dropHandles(directory: string): Promise<void> {
+    const { handles } = this.#brick
+    const parent = this.#brick.storedGfid(directory)
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const path = `${directory}/${entry.name}`
+      const gfid = this.#brick.storedGfid(path)
+      if (entry.isDirectory()) {
+        await this.#dropHandles(path)
+        const handle = handles.readDirectoryHandle(gfid)
+        if (typeof handle === 'number' || handle.parent !== parent || handle.name !== entry.name)
+          continue
+        handles.dropDirectory(gfid)
+        handles.unlink(gfid)
+      } else if (gfid !== NULL_GFID) {
+        const stat = new sys.Stat()
+        const found = sys.statat(sys.AT_FDCWD, handles.path(gfid), stat)
+        // Its name in here, and the handle: no other.
+        if (found === 0 && stat.nlink === 2) handles.unlink(gfid)
+      }
+    }
   }
 
   /** A disk that fails to take a small write fails the brick: clients must turn to other copies. */

@@ -4,7 +4,7 @@
  * Source: xlators/cluster/afr/src/afr-self-heald.c (`afr_cleanup_anon_inode_dir`).
  */
 
-import { entryLoc, inodeLoc, parseGfid } from '@ashlar/core'
+import { entryLoc, inodeLoc, type Loc, parseGfid, type Subvolume } from '@ashlar/core'
 import { indices, only } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { Aside } from './aside.ts'
@@ -48,13 +48,19 @@ async function tidyEntry(
     const replies = await set.onAll(set.all & ~only(index), child =>
       child.lookup(HEAL_CTX, { loc }),
     )
-    const wanted = replies.some((reply, i) => i !== index && !isAbsent(readCopy(set, reply)))
-    if (wanted) return
+    const lives = replies.some((reply, i) => i !== index && !isAbsent(readCopy(set, reply)))
     const child = set.child(index)
+    if (lives && !(await hasOtherName(child, loc))) return
     const entry = entryLoc(aside.directory, name, inodes.create())
-    const removed = await child.rmdir(HEAL_CTX, { loc: entry, xflags: RECURSIVE })
-    if (!removed.ok) await child.unlink(HEAL_CTX, { loc: entry, xflags: 0 })
+    const removed = await child.unlink(HEAL_CTX, { loc: entry, xflags: 0 })
+    if (!removed.ok) await child.rmdir(HEAL_CTX, { loc: entry, xflags: RECURSIVE })
   } finally {
     inodes.unref(inode)
   }
+}
+
+/** A file that came back under another name: the one in here is left over. */
+async function hasOtherName(child: Subvolume, loc: Loc): Promise<boolean> {
+  const reply = await child.lookup(HEAL_CTX, { loc })
+  return reply.ok && !reply.stat.isDirectory && reply.stat.nlink > 1
 }

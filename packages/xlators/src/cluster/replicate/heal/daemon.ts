@@ -18,6 +18,8 @@ import { HEAL_CTX, type Sweeper, sweepIndex, type Tally } from './sweep.ts'
 const AT_ONCE_DEFAULT = 16
 /** Crawls of a brick that are remembered (AFR_STATISTICS_HISTORY_SIZE). */
 const HISTORY_MAX = 50
+/** After a sweep that could not heal everything; doubled each time, up to heal-timeout. */
+const RETRY_FIRST_MS = 15_000
 const NODE_UUID = 'trusted.glusterfs.node-uuid'
 
 type Crawl = { -readonly [K in keyof CrawlStatistics]: CrawlStatistics[K] }
@@ -27,6 +29,7 @@ export class HealDaemon {
   readonly #memory: HealMemory
   readonly #history: Crawl[] = []
   #timer: Timer | undefined
+  #retryMs = RETRY_FIRST_MS
   #stopped = true
   #indexWanted = false
   #fullWanted = false
@@ -73,14 +76,17 @@ export class HealDaemon {
     this.#wake()
   }
 
+  get #timeoutMs(): number {
+    return this.#set.options['heal-timeout'] * 1000
+  }
+
   get #enabled(): boolean {
     return !this.#stopped && this.#set.options['self-heal-daemon']
   }
 
-  #arm(): void {
+  #arm(ms = this.#timeoutMs): void {
     this.#timer?.cancel()
-    const seconds = this.#set.options['heal-timeout']
-    this.#timer = this.#set.env.clock.after(seconds * 1000, () => {
+    this.#timer = this.#set.env.clock.after(ms, () => {
       this.sweep()
       if (!this.#stopped) this.#arm()
     })
@@ -101,16 +107,30 @@ export class HealDaemon {
       this.#fullWanted = false
       // With fewer than two bricks there is nothing to heal from, or to.
       if (size(this.#set.up) < 2) continue
+      let unhealed = false
       for (const index of await this.#ownBricks()) {
         if (!this.#enabled) return
-        await this.#crawlBrick(index, 'INDEX')
-        if (full) await this.#crawlBrick(index, 'FULL')
+        unhealed = (await this.#crawlBrick(index, 'INDEX')) || unhealed
+        if (full) unhealed = (await this.#crawlBrick(index, 'FULL')) || unhealed
       }
       if (this.#enabled) await tidyAside(this.#set)
+      this.#armRetry(unhealed)
     }
   }
 
-  async #crawlBrick(index: number, type: CrawlStatistics['type']): Promise<void> {
+  /** What could not be healed for a passing reason is tried again sooner than at the next sweep. */
+  #armRetry(unhealed: boolean): void {
+    if (this.#stopped || this.#set.up !== this.#set.all) return
+    if (!unhealed) {
+      this.#retryMs = RETRY_FIRST_MS
+      return
+    }
+    this.#arm(Math.min(this.#retryMs, this.#timeoutMs))
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#timeoutMs)
+  }
+
+  /** True when something could not be healed, though it is not torn. */
+  async #crawlBrick(index: number, type: CrawlStatistics['type']): Promise<boolean> {
     const tally: Tally = { healed: 0, splitBrain: 0, failed: 0 }
     const record: Crawl = {
       brick: this.#set.child(index).name,
@@ -123,6 +143,7 @@ export class HealDaemon {
     const sweeper = this.#sweeper()
     await (type === 'INDEX' ? sweepIndex(sweeper, index, tally) : crawl(sweeper, index, tally))
     Object.assign(record, tally, { ended: this.#now() })
+    return tally.failed > 0
   }
 
   #sweeper(): Sweeper {

@@ -74,8 +74,12 @@ export class NameWorker {
     const { set, ctx, inode: directory } = this.#job
     const child = set.child(on)
     const stat = statOf(copies, on)
-    if (this.#aside !== undefined && (await this.#livesElsewhere(stat, on))) {
-      return this.#aside.put(child, directory, name, stat.gfid)
+    // A file that keeps another name here needs no place to wait in.
+    const last = stat.isDirectory || stat.nlink <= 1
+    if (last && (await this.#livesElsewhere(stat, on))) {
+      if (this.#aside !== undefined) return this.#aside.put(child, directory, name, stat.gfid)
+      // It was moved, and is to be moved here too, by the heal of where it is now.
+      if (stat.isDirectory) return failure(Errno.EAGAIN)
     }
     const loc = this.#loc(name)
     const reply = stat.isDirectory

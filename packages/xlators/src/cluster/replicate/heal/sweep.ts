@@ -22,6 +22,11 @@ export interface Tally {
   failed: number
 }
 
+/** Of one pass: how many of the failed were in each other's way. */
+interface Pass extends Tally {
+  busy: number
+}
+
 export interface Sweeper {
   readonly set: ReplicaSet
   readonly memory: HealMemory
@@ -32,12 +37,14 @@ export interface Sweeper {
 
 /** Sweeps the index of brick `index`. What could not be healed in the last pass is counted as such. */
 export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally): Promise<void> {
+  let alone = false
   for (let pass = 0; pass < PASSES_MAX && !sweeper.stopped(); pass++) {
-    const found: Tally = { healed: 0, splitBrain: 0, failed: 0 }
+    const found: Pass = { healed: 0, splitBrain: 0, failed: 0, busy: 0 }
+    const pace = alone ? { ...sweeper, atOnce: 1 } : sweeper
     const view = new IndexView(sweeper.set, index, HEAL_CTX)
     for (const kind of [IndexKind.PENDING, IndexKind.DIRTY] as const) {
       const failed = await view.each(kind, async entries => {
-        await healEntriesOf(sweeper, view, kind, entries, found)
+        await healEntriesOf(pace, view, kind, entries, found)
         return !sweeper.stopped()
       })
       if (failed !== undefined && failed.errno !== Errno.ENOTCONN)
@@ -50,7 +57,10 @@ export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally):
     tally.splitBrain = found.splitBrain
     tally.failed = found.failed
     // After a pass that healed something there may be more: new entries come into the index.
-    if (found.healed === 0) return
+    if (found.healed > 0) continue
+    // Heals that were in each other's way have another chance, one by one.
+    if (found.busy === 0 || alone) return
+    alone = true
   }
 }
 
@@ -59,7 +69,7 @@ async function healEntriesOf(
   view: IndexView,
   kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
   entries: readonly Indexed[],
-  tally: Tally,
+  tally: Pass,
 ): Promise<void> {
   // Directories first: what is in them is then there to be healed.
   const directories = entries.filter(entry => entry.directory)
@@ -77,7 +87,7 @@ async function healEntry(
   view: IndexView,
   kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
   { gfid }: Indexed,
-  tally: Tally,
+  tally: Pass,
 ): Promise<void> {
   const outcome = await healInode(set, gfid)
   memory.note(gfid, outcome)
@@ -97,6 +107,7 @@ async function healEntry(
     case 'failed':
       if (outcome.splitBrain) tally.splitBrain += 1
       else tally.failed += 1
+      if (outcome.errno === Errno.EAGAIN) tally.busy += 1
       set.env.log.info('not healed', { gfid: gfidText(gfid), reason: outcome.reason })
   }
 }
