@@ -5,6 +5,7 @@
  *
  *     npm run bench -- [--rounds N] [--files N] [--listing N] [--tree N] [--mebibytes N]
  *                      [--seconds N] [--targets local,glusterfs,ashlar] [--rows WORD,…] [--directory DIR]
+ *                      [--volume 'distribute 2' | 'replica 2' | 'replica 3' | 'replica 3 arbiter 1']
  *
  * Needs root: for mounts, for dropping caches, and for the private namespaces in which GlusterFS's
  * daemons run.
@@ -18,7 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { run } from './command.ts'
 import { type Result, table } from './report.ts'
-import { type Target, UnavailableError } from './target.ts'
+import { type Target, UnavailableError, volumeShape } from './target.ts'
 import { ashlar } from './targets/ashlar.ts'
 import { glusterfs } from './targets/glusterfs.ts'
 import { local } from './targets/local.ts'
@@ -39,6 +40,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '3' },
     targets: { type: 'string', default: 'local,glusterfs,ashlar' },
     rows: { type: 'string' },
+    volume: { type: 'string', default: 'distribute 2' },
     directory: { type: 'string' },
   },
 })
@@ -153,9 +155,12 @@ async function main(): Promise<void> {
     archive: makeArchive(directory, Number(flags.tree)),
   }
   const wanted = new Set(flags.targets.split(','))
-  const all = [local(directory), glusterfs(directory), ashlar(directory, PORT)].filter(target =>
-    wanted.has(target.name),
-  )
+  const shape = volumeShape(flags.volume)
+  const all = [
+    local(directory),
+    glusterfs(directory, shape),
+    ashlar(directory, PORT, shape),
+  ].filter(target => wanted.has(target.name))
   const words = flags.rows?.split(',')
   const rows = ROWS.filter(
     row => words === undefined || words.some(word => row.name.includes(word)),

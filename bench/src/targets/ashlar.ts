@@ -1,16 +1,16 @@
-/** A distributed volume of ours: two bricks, default options, mounted by our own client. */
+/** A volume of ours, default options, mounted by our own client. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { run, until } from '../command.ts'
-import type { Target } from '../target.ts'
+import type { Target, VolumeShape } from '../target.ts'
 
 const BIN = fileURLToPath(new URL('../../../bin/', import.meta.url))
 const ADDRESS = '127.0.0.1'
 const HOST = '10.77.0.2'
 
-export function ashlar(directory: string, port: number): Target {
+export function ashlar(directory: string, port: number, shape: VolumeShape): Target {
   const home = `${directory}/ashlar`
   const mountpoint = `${home}/mnt`
   const env: NodeJS.ProcessEnv = {
@@ -26,7 +26,8 @@ export function ashlar(directory: string, port: number): Target {
   return {
     name: 'ashlar',
     async start() {
-      for (const part of ['lib', 'run', 'log', 'mnt', 'b1', 'b2'])
+      const bricks = Array.from({ length: shape.bricks }, (_, i) => `b${i + 1}`)
+      for (const part of ['lib', 'run', 'log', 'mnt', ...bricks])
         mkdirSync(`${home}/${part}`, { recursive: true })
       daemon = spawn(
         `${BIN}glusterd`,
@@ -34,7 +35,8 @@ export function ashlar(directory: string, port: number): Target {
         { env, stdio: 'ignore' },
       )
       await until('glusterd of ashlar', 15, () => existsSync(`${home}/run/glusterd-api.sock`))
-      gluster('volume', 'create', 'bench', `${HOST}:${home}/b1`, `${HOST}:${home}/b2`, 'force')
+      const paths = bricks.map(brick => `${HOST}:${home}/${brick}`)
+      gluster('volume', 'create', 'bench', ...shape.words, ...paths, 'force')
       gluster('volume', 'start', 'bench')
       run(
         `${BIN}mount.glusterfs`,

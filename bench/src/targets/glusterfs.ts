@@ -5,7 +5,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { run, until } from '../command.ts'
-import { type Target, UnavailableError } from '../target.ts'
+import { type Target, UnavailableError, type VolumeShape } from '../target.ts'
 
 const GLUSTERD = '/usr/sbin/glusterd'
 const GLUSTER = '/usr/sbin/gluster'
@@ -17,7 +17,7 @@ export function isInstalled(): boolean {
   return [GLUSTERD, GLUSTER, GLUSTERFS].every(path => existsSync(path))
 }
 
-export function glusterfs(directory: string): Target {
+export function glusterfs(directory: string, shape: VolumeShape): Target {
   const home = `${directory}/glusterfs`
   const mountpoint = `${home}/mnt`
   const pidFile = `${home}/glusterd.pid`
@@ -26,7 +26,8 @@ export function glusterfs(directory: string): Target {
     name: 'glusterfs',
     async start() {
       if (!isInstalled()) throw new UnavailableError('glusterfs-server is not installed')
-      for (const part of ['mnt', 'b1', 'b2']) mkdirSync(`${home}/${part}`, { recursive: true })
+      const bricks = Array.from({ length: shape.bricks }, (_, i) => `b${i + 1}`)
+      for (const part of ['mnt', ...bricks]) mkdirSync(`${home}/${part}`, { recursive: true })
       run(GLUSTERD, ['-p', pidFile])
       await until('glusterd of GlusterFS', 30, () => {
         try {
@@ -35,7 +36,8 @@ export function glusterfs(directory: string): Target {
           return false
         }
       })
-      gluster('volume', 'create', VOLUME, `${HOST}:${home}/b1`, `${HOST}:${home}/b2`, 'force')
+      const paths = bricks.map(brick => `${HOST}:${home}/${brick}`)
+      gluster('volume', 'create', VOLUME, ...shape.words, ...paths, 'force')
       gluster('volume', 'start', VOLUME)
       run(GLUSTERFS, [`--volfile-server=${HOST}`, `--volfile-id=${VOLUME}`, mountpoint])
       await until('the mount', 15, () =>
