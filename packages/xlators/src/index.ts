@@ -17,6 +17,7 @@ import { ioCache } from './performance/io-cache/index.ts'
 import { mdCache } from './performance/md-cache/index.ts'
 import { openBehind } from './performance/open-behind/index.ts'
 import { quickRead } from './performance/quick-read/index.ts'
+import { readAhead } from './performance/read-ahead/index.ts'
 import { writeBehind } from './performance/write-behind/index.ts'
 import { ioStats } from './debug/io-stats/index.ts'
 import { upcall } from './features/upcall/index.ts'
@@ -43,6 +44,7 @@ export const xlators: ReadonlyMap<string, AnyXlatorDefinition> = new Map(
     posix,
     posixAcl,
     quickRead,
+    readAhead,
     readOnly,
     replicate,
     server,

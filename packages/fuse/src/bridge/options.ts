@@ -60,7 +60,8 @@ const DEFAULTS: FullBridgeOptions = {
   congestionThreshold: 48,
   lruLimit: 65_536,
   enableIno32: false,
-  readAheadKib: 1024,
+  // Four requests of the largest size: the brick works on the next ones while one is copied out.
+  readAheadKib: 4096,
   linger: true,
 }
 
