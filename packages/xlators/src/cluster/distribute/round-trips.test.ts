@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { OpenFlag, systemClock, type TcpAddress } from '@ashlar/core'
+import { inodeLoc, OpenFlag, systemClock, type TcpAddress } from '@ashlar/core'
 import { countedNetwork, good, TestVolume, until } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -12,6 +12,8 @@ import { locks } from '../../features/locks/index.ts'
 import { client } from '../../protocol/client/index.ts'
 import { Peer } from '../../protocol/client/peer.ts'
 import { type Server, server } from '../../protocol/server/index.ts'
+import { openBehind } from '../../performance/open-behind/index.ts'
+import { quickRead } from '../../performance/quick-read/index.ts'
 import { posix } from '../../storage/posix/index.ts'
 import { distribute } from './index.ts'
 
@@ -67,12 +69,20 @@ async function start(): Promise<void> {
   for (let i = 0; i < BRICKS; i++) mkdirSync(`${home}/b${i}`)
   bricks = await Promise.all(Array.from({ length: BRICKS }, (_, i) => startBrick(i)))
   volume = await TestVolume.start({
-    definitions: [client, distribute],
+    definitions: [client, distribute, openBehind, quickRead],
     env,
     volfile: `${bricks.map(clientOf).join('')}
 volume dht
   type cluster/distribute
   subvolumes ${bricks.map((_, i) => `client-${i}`).join(' ')}
+end-volume
+volume open-behind
+  type performance/open-behind
+  subvolumes dht
+end-volume
+volume quick-read
+  type performance/quick-read
+  subvolumes open-behind
 end-volume`,
   })
   await until('the bricks', 10_000, () => volume.events.some(each => each.kind === 'child-up'))
@@ -123,7 +133,27 @@ async function over(operation: (path: string) => Promise<string>): Promise<strin
   return [...ways].sort()
 }
 
+/** Looks a file up, reads it from its beginning and closes it. */
+async function readWhole(path: string, size: number): Promise<string> {
+  await volume.write(path, 'x'.repeat(size))
+  const loc = await volume.entry(path)
+  const { top, ctx, graph } = volume
+  return sentBy(async () => {
+    const { stat } = good(await top.lookup(ctx, { loc }))
+    const fd = graph.openFd(graph.inodes.obtain(stat.gfid), { flags: OpenFlag.RDONLY, pid: 1 })
+    good(await top.open(ctx, { loc: inodeLoc(fd.inode), fd, flags: OpenFlag.RDONLY }))
+    fd.bind()
+    const reply = good(await top.readv(ctx, { fd, size, offset: 0, flags: 0 }))
+    expect(reply.data.toString()).toBe('x'.repeat(size))
+    good(await top.flush(ctx, { fd }))
+    fd.unref()
+    return reply
+  })
+}
+
 const OPERATIONS: Record<string, () => Promise<string[]>> = {
+  'reading a small file': () => over(path => readWhole(path, 4096)),
+  'reading a file of 100 KiB': () => over(path => readWhole(path, 102_400)),
   mkdir: () =>
     over(async path => {
       const loc = await volume.entry(path)
@@ -186,6 +216,8 @@ const ALWAYS = {
   lookup: ['LOOKUP'],
   stat: ['STAT'],
   unlink: ['UNLINK'],
+  'reading a small file': ['LOOKUP'],
+  'reading a file of 100 KiB': ['LOOKUP > OPEN, READ > FLUSH'],
 }
 
 describe('round trips', () => {
