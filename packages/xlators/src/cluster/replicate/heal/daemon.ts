@@ -7,7 +7,7 @@
 
 import { inodeLoc, type Timer } from '@ashlar/core'
 import type { CrawlStatistics } from '../healer.ts'
-import { indices, size } from '../members.ts'
+import { indices } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { tidyAside } from './aside-tidy.ts'
 import { crawl } from './crawl.ts'
@@ -105,8 +105,8 @@ export class HealDaemon {
       const full = this.#fullWanted
       this.#indexWanted = false
       this.#fullWanted = false
-      // With fewer than two bricks there is nothing to heal from, or to.
-      if (size(this.#set.up) < 2) continue
+      // A heal needs every brick: the one that is missing brings the next sweep.
+      if (this.#set.up !== this.#set.all) continue
       let unhealed = false
       for (const index of await this.#ownBricks()) {
         if (!this.#enabled) return
@@ -120,7 +120,7 @@ export class HealDaemon {
 
   /** What could not be healed for a passing reason is tried again sooner than at the next sweep. */
   #armRetry(unhealed: boolean): void {
-    if (this.#stopped || this.#set.up !== this.#set.all) return
+    if (this.#stopped) return
     if (!unhealed) {
       this.#retryMs = RETRY_FIRST_MS
       return

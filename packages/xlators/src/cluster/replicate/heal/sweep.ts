@@ -90,6 +90,7 @@ async function healEntry(
   tally: Pass,
 ): Promise<void> {
   const outcome = await healInode(set, gfid)
+  const before = memory.reason(gfid)
   memory.note(gfid, outcome)
   switch (outcome.kind) {
     case 'gone':
@@ -108,6 +109,8 @@ async function healEntry(
       if (outcome.splitBrain) tally.splitBrain += 1
       else tally.failed += 1
       if (outcome.errno === Errno.EAGAIN) tally.busy += 1
-      set.env.log.info('not healed', { gfid: gfidText(gfid), reason: outcome.reason })
+      // Once for each reason: the next sweep will meet the same.
+      if (outcome.reason !== before)
+        set.env.log.info('not healed', { gfid: gfidText(gfid), reason: outcome.reason })
   }
 }

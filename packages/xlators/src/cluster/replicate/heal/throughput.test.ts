@@ -1,0 +1,45 @@
+/** How many requests heals take: what an outage leaves behind is healed at the pace of round trips. */
+
+import { BrickSet, until } from '@ashlar/testkit'
+import { afterEach, expect, it } from 'vitest'
+import { healerOf, type HealingXlator } from '../healer.ts'
+import { replicate } from '../index.ts'
+
+const FILES = 1000
+const HEAL_MS = 60_000
+const OPTIONS = { 'granular-entry-heal': 'on', 'quorum-type': 'auto' }
+
+let bricks: BrickSet
+afterEach(() => bricks.stop())
+
+it('heals a thousand new files of 64 KiB with few requests each', async () => {
+  bricks = await BrickSet.start({ count: 3 })
+  const content = Buffer.alloc(64 * 1024, 'x')
+  await bricks.mkdir('/d')
+  const names = Array.from({ length: FILES }, (_, i) => `f${i}`)
+  for (const [n, name] of names.entries()) {
+    await bricks.write(`/d/${name}`, content, [0, 1])
+    // As a client leaves it that made the file while brick 2 was down.
+    for (const index of [0, 1]) {
+      await bricks.blame(index, `/d/${name}`, 2, [1, 1, 0])
+      await bricks.blame(index, '/d', 2, [0, 0, 1], [name])
+    }
+    if (n % 100 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  const graph = await bricks.join(replicate, {
+    ...OPTIONS,
+    'iam-self-heal-daemon': 'on',
+    'data-self-heal': 'on',
+    'metadata-self-heal': 'on',
+    'entry-self-heal': 'on',
+  })
+  const healer = healerOf(graph.top as HealingXlator)
+  await until('nothing is pending', HEAL_MS, async () =>
+    (await healer?.counts())?.every(count => count === 0),
+  )
+  const requests = [0, 1, 2].map(index => graph.meddler(index).requests / FILES)
+  // The brick that gets the files: 12, each of the others: 7.
+  expect(Math.max(...requests)).toBeLessThan(13)
+  expect(Math.min(...requests)).toBeLessThan(8)
+  expect(await bricks.brick(2).read('/d/f999')).toBe(content.toString())
+}, 120_000)
