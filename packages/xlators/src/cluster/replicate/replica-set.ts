@@ -20,6 +20,7 @@ import { majority } from './direction.ts'
 import { everybody, has, indices, type Members, NOBODY, only, size, without } from './members.ts'
 import type { ReplicateOptions } from './options.ts'
 import { IdleSweep } from './transaction/idle-sweep.ts'
+import { Leaving } from './transaction/leaving.ts'
 
 export type Self = XlatorSelf<ReplicateOptions>
 
@@ -43,6 +44,8 @@ export class ReplicaSet {
   generation = 0
   /** Locks that are kept a moment after their use. */
   readonly idle: IdleSweep
+  /** Files whose locks are being given back. */
+  readonly leaving = new Leaving(this)
   #owners = 0
 
   constructor(self: Self) {

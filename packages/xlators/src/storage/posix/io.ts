@@ -7,6 +7,7 @@
 import {
   type Ctx,
   Dict,
+  EMPTY_IATT,
   Errno,
   failure,
   type Failure,
@@ -36,6 +37,8 @@ const SLOW_WRITE_MS = 10
 const SLOW_FOR_MS = 1000
 /** Nobody waits for this flush: it may be gathered with others. */
 const BATCH_KEY = 'batch-fsync'
+/** Asks for a flush of the whole brick; the reply has it, too, as only our bricks understand it. */
+const WHOLE_BRICK_KEY = 'ashlar.sync-brick'
 const PROTECT_KEY = 'trusted.glusterfs.protect.writes'
 const NOT_FOR_BACKEND = OpenFlag.CREAT | OpenFlag.EXCL | OpenFlag.NOCTTY | OpenFlag.DIRECT
 
@@ -220,6 +223,7 @@ export class DataPath {
 
   async fsync(_ctx: Ctx, args: FopArgs['fsync']): Promise<Reply<'fsync'>> {
     const brick = this.#brick
+    if (args.xdata?.has(WHOLE_BRICK_KEY) === true) return this.#syncBrick()
     const borrowed = brick.borrow(args.fd, sys.O.RDONLY)
     if (typeof borrowed === 'number') return failure(-borrowed)
     try {
@@ -239,6 +243,14 @@ export class DataPath {
     } finally {
       borrowed.done()
     }
+  }
+
+  /** Everything that was written to the brick comes to its disk. */
+  async #syncBrick(): Promise<Reply<'fsync'>> {
+    const result = await sys.syncfsAsync(this.#brick.handles.rootFd)
+    if (result < 0) return failure(-result)
+    const xdata = new Dict().setInt(WHOLE_BRICK_KEY, 1)
+    return { ok: true, prestat: EMPTY_IATT, poststat: EMPTY_IATT, xdata }
   }
 
   async fsyncdir(_ctx: Ctx, args: FopArgs['fsyncdir']): Promise<Reply<'fsyncdir'>> {

@@ -390,31 +390,36 @@ export class FileLock {
     }
     const locked = this.#locked
     this.#locked = NOBODY
-    const clean = this.#spoiled ? NOBODY : await this.#durable()
-    const lazy: Ctx = { ...this.#owner, lazy: true }
-    const unlock = lockStep(this.#set.name, lazy, this.#request, 'unlock')
-    await this.#set.onAll(locked, async (child, index) => {
-      const raised = this.#dirty[index] ?? 0
-      const mark: Mark = {
-        ...this.#subject,
-        blamed: NOBODY,
-        blame: ZERO_COUNTERS,
-        dirty: countersOf(ChangeKind.DATA, -raised),
-      }
-      const step = has(clean, index) ? markStep(this.#set, lazy, mark) : undefined
-      if (step === undefined) return callStep(child, lazy, unlock)
-      const reply = await child.compound(lazy, { steps: [step, unlock] })
-      // The file may be gone, and its changelog with it; the lock is not.
-      if (reply.ok && reply.replies.length < 2) return callStep(child, lazy, unlock)
-      return undefined
+    const members = this.#spoiled ? NOBODY : this.#members & this.#set.up
+    const flushes = this.#unstable && this.#set.options['ensure-durability']
+    await new Promise<void>(done => {
+      this.#set.leaving.add({
+        locked,
+        members,
+        unsynced: flushes ? members & this.#set.dataBricks : NOBODY,
+        durable: () => this.#durable(members),
+        steps: (index, clean) => this.#lastSteps(index, clean),
+        done,
+      })
     })
   }
 
+  #lastSteps(index: number, clean: boolean): { mark: Step | undefined; unlock: Step } {
+    const mark: Mark = {
+      ...this.#subject,
+      blamed: NOBODY,
+      blame: ZERO_COUNTERS,
+      dirty: countersOf(ChangeKind.DATA, -(this.#dirty[index] ?? 0)),
+    }
+    return {
+      mark: clean ? markStep(this.#set, this.#owner, mark) : undefined,
+      unlock: lockStep(this.#set.name, this.#owner, this.#request, 'unlock'),
+    }
+  }
+
   /** Brings what was written to the disks; gives the bricks whose dirty may be taken back. */
-  async #durable(): Promise<Members> {
+  async #durable(members: Members): Promise<Members> {
     const set = this.#set
-    const members = this.#members & set.up
-    if (!this.#unstable || !set.options['ensure-durability']) return members
     const open = this.#openFd
     const fd = open?.ref() ?? set.self.anonymousFd(this.#inode, 0)
     const xdata = new Dict().setInt('batch-fsync', 1).setString('glusterfs-internal-fop', 'yes')
