@@ -23,6 +23,7 @@ import { healEntries } from './entry.ts'
 import { askLocks, isUnderWay } from './lock-counts.ts'
 import { CLEAN, HEALED, HealJob, type Outcome, unhealed } from './job.ts'
 import { attributesDiffer, healMetadata } from './metadata.ts'
+import { healNewFile } from './new-file.ts'
 import { touchCounters } from './undo.ts'
 
 /** What of an inode is to be healed. */
@@ -99,11 +100,19 @@ async function healJob(job: HealJob, wanted: Needs): Promise<InodeOutcome> {
   const needs = needsOf(set, copies)
   if (!needs.data && !needs.metadata && !needs.entry) return CLEAN
   if (isUnderWay(job, copies)) return { kind: 'busy' }
+  if (needs.data && needs.metadata && wanted.data && wanted.metadata && isRegular(copies)) {
+    const outcome = await healNewFile(job)
+    if (outcome !== undefined) return outcome
+  }
   const heals: (() => Promise<Outcome>)[] = []
   if (needs.data && wanted.data) heals.push(() => healData(job))
   if (needs.metadata && wanted.metadata) heals.push(() => healMetadata(job))
   if (needs.entry && wanted.entry) heals.push(() => healEntries(job))
   return runAll(heals)
+}
+
+function isRegular(copies: Copies): boolean {
+  return copies.every(copy => isCopy(copy) && copy.stat.isRegular)
 }
 
 /** Each heal has its chance, whatever became of the one before; what failed first is told. */

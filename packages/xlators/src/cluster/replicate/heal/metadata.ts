@@ -148,7 +148,7 @@ async function apply(job: HealJob, plan: Plan, copies: Copies): Promise<Map<numb
 }
 
 /** Owner first, as a change of owner drops other attributes; times last, as all others touch them. */
-function attributeSteps(job: HealJob, source: Copy, sink: Copy): Step[] {
+export function attributeSteps(job: HealJob, source: Copy, sink: Copy): Step[] {
   const { loc } = job
   const steps: Step[] = [
     { fop: 'setattr', args: { loc, stat: source.stat, valid: ownership(source.stat) } },

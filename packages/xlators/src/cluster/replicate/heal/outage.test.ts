@@ -5,8 +5,27 @@
 
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
-import { Errno, entryLoc, failure, gfidText, OpenFlag, S_IFCHR, SetAttr } from '@ashlar/core'
-import { BrickSet, errnoOf, good, type SetGraph, type TestVolume, until } from '@ashlar/testkit'
+import {
+  type AnyXlatorDefinition,
+  Errno,
+  entryLoc,
+  failure,
+  gfidText,
+  OpenFlag,
+  S_IFCHR,
+  SetAttr,
+} from '@ashlar/core'
+import {
+  BrickSet,
+  errnoOf,
+  good,
+  type Meddler,
+  meddler,
+  meddlerOf,
+  type SetGraph,
+  type TestVolume,
+  until,
+} from '@ashlar/testkit'
 import { afterEach, expect, it } from 'vitest'
 import { type SetHealer } from './index.ts'
 import { replicate } from '../index.ts'
@@ -34,8 +53,12 @@ let bricks: BrickSet
 let client: SetGraph
 afterEach(() => bricks.stop())
 
-async function start(count: number, options: Record<string, string> = {}): Promise<TestVolume> {
-  bricks = await BrickSet.start({ count })
+async function start(
+  count: number,
+  options: Record<string, string> = {},
+  layers: () => readonly AnyXlatorDefinition[] = () => [],
+): Promise<TestVolume> {
+  bricks = await BrickSet.start({ count, layers })
   client = await bricks.join(replicate, {
     ...COMMON,
     'quorum-type': count > 2 ? 'auto' : 'none',
@@ -260,7 +283,8 @@ it('heals hard links, symbolic links and devices', async () => {
 })
 
 it('waits while the sink is full, and says so', async () => {
-  const volume = await start(2)
+  const volume = await start(2, {}, () => [meddler])
+  const disk = meddlerOf(bricks.brick(1).graph.xlator('testing-meddler')) as Meddler
   await volume.write('/f', 'before')
   await client.cut(1)
   const fd = await volume.open('/f')
@@ -268,10 +292,8 @@ it('waits while the sink is full, and says so', async () => {
   fd.unref()
   const { gfid } = await volume.stat('/f')
   await client.mend(1)
-  const graph = await bricks.join(replicate, { ...DAEMON, 'quorum-type': 'none' })
-  const healer = healerOf(graph.top as HealingXlator) as Healer
-  graph.meddler(1).interfere(fop => (fop === 'writev' ? failure(Errno.ENOSPC) : undefined))
-  healer.healIndex()
+  disk.interfere(fop => (fop === 'writev' ? failure(Errno.ENOSPC) : undefined))
+  const healer = await daemon()
   await until('a heal has failed', HEAL_MS, () => {
     const failed = healer.statistics().some(crawl => crawl.failed > 0)
     return failed && isIdle(healer)
@@ -283,7 +305,7 @@ it('waits while the sink is full, and says so', async () => {
   expect(entries[0]?.reason).toMatch(/gv0-client-1 cannot take the data: the brick is full/)
   expect(entries[0]?.age).toBeGreaterThanOrEqual(0)
   expect(bricks.indices(0).xattrop).toEqual([gfidText(gfid)])
-  graph.meddler(1).interfere(undefined)
+  disk.interfere(undefined)
   await until('it is healed at the next sweep', HEAL_MS, async () => isHealed(healer))
   expectAlike()
 })

@@ -243,6 +243,12 @@ describe('split-brains', () => {
       }
       await heal(name)
       expect(await infoText()).toEqual(linesOf(recorded.heal_info))
+      await until('noted names of healed directories to be gone', HEAL_MS, () =>
+        recorded.after.every(
+          ({ entryChanges }, i) =>
+            Object.keys(bricks.indices(i).entryChanges).length === Object.keys(entryChanges).length,
+        ),
+      )
       const states = await Promise.all(recorded.after.map((brick, i) => stateOf(i, brick)))
       expect(states.map(withoutZeros)).toEqual(recorded.after.map(withoutZeros))
     })

@@ -38,8 +38,8 @@ it('heals a thousand new files of 64 KiB with few requests each', async () => {
     (await healer?.counts())?.every(count => count === 0),
   )
   const requests = [0, 1, 2].map(index => graph.meddler(index).requests / FILES)
-  // The brick that gets the files: 12, each of the others: 7.
-  expect(Math.max(...requests)).toBeLessThan(13)
-  expect(Math.min(...requests)).toBeLessThan(8)
+  // The brick that gets the files: 8, each of the others: 5.
+  expect(Math.max(...requests)).toBeLessThan(9)
+  expect(Math.min(...requests)).toBeLessThan(6)
   expect(await bricks.brick(2).read('/d/f999')).toBe(content.toString())
 }, 120_000)
