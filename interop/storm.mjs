@@ -1,0 +1,57 @@
+// Work of several users at once on one volume: `node storm.mjs ROUNDS DIRECTORY…`, a worker for each
+// directory, which are mounts of the same one. Makes, writes, renames, links and removes files of its
+// own and files that all workers fight for. Prints the failures that no race explains.
+
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import * as fs from 'node:fs'
+
+const RACES = new Set(['EEXIST', 'ENOENT', 'ENOTEMPTY', 'ESTALE'])
+
+function race(action) {
+  try {
+    action()
+  } catch (error) {
+    if (!RACES.has(error.code)) throw error
+  }
+}
+
+function work({ directory, tag, rounds }) {
+  const at = name => `${directory}/${name}`
+  for (let i = 0; i < rounds; i++) {
+    fs.writeFileSync(at(`${tag}${i}`), `${tag}${i}\n`.repeat(200 + i))
+    fs.renameSync(at(`${tag}${i}`), at(`kept-${tag}${i}`))
+    if (i % 7 === 0) race(() => fs.mkdirSync(at(`dir-${tag}${i}`)))
+    if (i % 6 === 1) race(() => fs.linkSync(at(`kept-${tag}${i}`), at(`link-${tag}${i}`)))
+    if (i % 4 === 1) fs.chmodSync(at(`kept-${tag}${i}`), 0o600)
+    if (i % 5 === 0) fs.unlinkSync(at(`kept-${tag}${i}`))
+    const shared = fs.openSync(at('shared'), fs.constants.O_CREAT | fs.constants.O_RDWR, 0o644)
+    fs.writeSync(shared, Buffer.alloc(2000, tag), 0, 2000, (i % 20) * 1500)
+    fs.closeSync(shared)
+    race(() => fs.mkdirSync(at(`same${i}`)))
+    race(() => fs.renameSync(at(`same${i}`), at(`moved${i}`)))
+    race(() => fs.writeFileSync(at(`both${i % 10}`), `${tag}${i}`))
+    race(() => fs.unlinkSync(at(`both${(i + 3) % 10}`)))
+  }
+}
+
+if (isMainThread) {
+  const [rounds, ...directories] = process.argv.slice(2)
+  const failures = await Promise.all(
+    directories.map(
+      (directory, i) =>
+        new Promise(resolve => {
+          const tag = String.fromCharCode(97 + i)
+          const worker = new Worker(new URL(import.meta.url), {
+            workerData: { directory, tag, rounds: Number(rounds) },
+          })
+          worker.on('error', error => resolve(`${tag}: ${error.stack}`))
+          worker.on('exit', () => resolve(undefined))
+        }),
+    ),
+  )
+  const real = failures.filter(failure => failure !== undefined)
+  for (const failure of real) process.stdout.write(`${failure}\n`)
+  process.exit(real.length === 0 ? 0 : 1)
+} else {
+  work(workerData)
+}
