@@ -122,13 +122,14 @@ function expectAlike(): string[] {
 
 it('heals entries that were renamed during an outage', async () => {
   const volume = await start(3)
-  for (const path of ['/a', '/b', '/dir']) good(await volume.mkdir(path))
+  for (const path of ['/a', '/b', '/dir', '/beside']) good(await volume.mkdir(path))
   for (const path of ['/a/file', '/dir/in', '/swap1', '/swap2']) await volume.write(path, path)
   const kept = bricks.xattr(2, '/dir/in', 'trusted.gfid')
   const inode = statSync(`${bricks.roots[2]}/dir/in`).ino
   await client.cut(2)
   good(await volume.rename('/a/file', '/b/moved'))
   good(await volume.rename('/dir', '/a/renamed'))
+  good(await volume.rename('/beside', '/behind'))
   good(await volume.rename('/swap1', '/tmp'))
   good(await volume.rename('/swap2', '/swap1'))
   good(await volume.rename('/tmp', '/swap2'))

@@ -77,7 +77,9 @@ export class NameWorker {
     // A file that keeps another name here needs no place to wait in.
     const last = stat.isDirectory || stat.nlink <= 1
     if (last && (await this.#livesElsewhere(stat, on))) {
-      if (this.#aside !== undefined) return this.#aside.put(child, directory, name, stat.gfid)
+      const put = await this.#aside?.put(child, directory, name, stat.gfid)
+      // It may have got its new name in the meantime.
+      if (this.#aside !== undefined) return put?.errno === Errno.ENOENT ? undefined : put
       // It was moved, and is to be moved here too, by the heal of where it is now.
       if (stat.isDirectory) return failure(Errno.EAGAIN)
     }
