@@ -143,11 +143,12 @@ export class Files {
     const set = this.#set
     if (!set.hasQuorum(set.up)) return NO_QUORUM
     const members = set.up
+    const synced = this.#data.lockOf(args.fd.inode)?.syncing()
     const replies = await set.onAll(members, child => child.fsync(ctx, args))
     const judged = judge(replies, members)
     if (judged.kind === 'refused') return judged.failure
     if (!set.hasQuorum(judged.done)) return judged.failure ?? NO_QUORUM
-    if (judged.failed === NOBODY) this.#data.lockOf(args.fd.inode)?.synced()
+    if (judged.failed === NOBODY) synced?.()
     const data = judged.done & set.dataBricks
     if (data === NOBODY) return NO_QUORUM
     const known = this.#copies.known(args.fd.inode)

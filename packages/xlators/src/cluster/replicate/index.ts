@@ -316,12 +316,14 @@ class Replicate implements HealingXlator {
     const lockees = [lockee]
     // Nothing may be made in it while it goes.
     if (args.loc.inode.linked) lockees.push({ loc: inodeLoc(args.loc.inode), name: undefined })
-    return this.#entries.run<ParentReply>(ctx, {
+    const reply = await this.#entries.run<ParentReply>(ctx, {
       lockees,
       changes: [change],
       step: { fop: 'rmdir', args },
       shown: () => undefined,
     })
+    if (reply.ok) this.#locking.removed(args.loc.inode)
+    return reply
   }
 
   rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {

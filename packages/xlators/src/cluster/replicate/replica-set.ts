@@ -109,11 +109,6 @@ export class ReplicaSet {
     return this.options['quorum-type'] === 'auto' && present * 2 === this.count && has(members, 0)
   }
 
-  /** The number of copies that decide when nobody is without blame. */
-  get majority(): number {
-    return this.quorum === 0 ? majority(this.count) : this.quorum
-  }
-
   /** A lock owner that nobody else of this process has. */
   nextOwner(): string {
     this.#owners += 1

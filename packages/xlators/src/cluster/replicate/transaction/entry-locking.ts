@@ -52,6 +52,11 @@ export class EntryLocking {
     this.#locks.get(inode)?.contended()
   }
 
+  /** The directory is gone: nothing will be made in it. */
+  removed(inode: Loc['inode']): void {
+    this.#locks.get(inode)?.giveBack()
+  }
+
   /** Takes the locks of all `lockees`, or none. */
   async acquire(ctx: Ctx, lockees: readonly Lockee[]): Promise<HeldNames | Failure> {
     const sorted = lockees.length === 1 ? lockees : sortedOnce(lockees)
@@ -114,8 +119,9 @@ export class EntryLocking {
   /** One lockee, without waiting: under the lock of its whole directory, or by its name. */
   async #tryOne(owner: Ctx, lockee: Lockee): Promise<Part> {
     const set = this.#set
-    if (lockee.name !== undefined && set.options['eager-lock']) {
-      const lock = this.#lockOf(lockee.loc)
+    const lock = this.#lockOf(lockee.loc)
+    // The lock of a whole directory is taken to be kept for its names, not for itself.
+    if (set.options['eager-lock'] && (lockee.name !== undefined || lock.held)) {
       if (await lock.enter()) {
         const members = lock.members
         return {

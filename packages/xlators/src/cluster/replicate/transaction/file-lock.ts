@@ -83,6 +83,8 @@ export class FileLock {
   /** Too few did an operation: what is dirty stays so, for a healer to look at. */
   #spoiled = false
   #unstable = false
+  /** Operations that have begun, ever. */
+  #operations = 0
   #leaveSoon = false
   #heldSince = 0
 
@@ -97,9 +99,15 @@ export class FileLock {
     return this.#phase !== 'free'
   }
 
-  /** The user has made the data durable: the release need not. */
-  synced(): void {
-    this.#unstable = false
+  /**
+   * A flush of the file begins; call what it gives when it has succeeded. If nothing was written
+   * meanwhile, the release need not flush again.
+   */
+  syncing(): () => void {
+    const written = this.#users > 0 ? -1 : this.#operations
+    return () => {
+      if (written === this.#operations && this.#users === 0) this.#unstable = false
+    }
   }
 
   /** Somebody waits for it, or it is not worth keeping. */
@@ -121,6 +129,7 @@ export class FileLock {
   ): Promise<R | Failure> {
     const claim: Claim<RangeClaim> =
       this.#ranges.tryClaim(operation.range) ?? (await this.#ranges.claim(operation.range))
+    this.#operations += 1
     try {
       for (;;) {
         if (this.#phase === 'held' && this.#usable()) return await this.#under(ctx, operation)

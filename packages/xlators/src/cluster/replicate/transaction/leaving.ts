@@ -8,7 +8,7 @@
 
 import { type Ctx, Dict, ROOT_CTX, type Step, type Subvolume } from '@ashlar/core'
 import { has, indices, type Members, NOBODY, only, without } from '../members.ts'
-import { internalCtx, type ReplicaSet } from '../replica-set.ts'
+import type { ReplicaSet } from '../replica-set.ts'
 
 /** One file that is left. */
 export interface Departure {
@@ -111,7 +111,7 @@ async function settle(
   child: Subvolume,
   files: readonly { readonly mark: Step | undefined; readonly unlock: Step }[],
 ): Promise<void> {
-  const lazy: Ctx = { ...internalCtx(ROOT_CTX, ''), lazy: true }
+  const lazy: Ctx = { ...ROOT_CTX, lazy: true }
   let steps = files.flatMap(({ mark, unlock }) => (mark === undefined ? [unlock] : [mark, unlock]))
   while (steps.length > 0) {
     const now = steps.slice(0, STEPS_MAX)
