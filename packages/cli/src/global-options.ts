@@ -1,6 +1,6 @@
 /**
- * Options that stand before, behind or between the words of any command (reference:
- * cli-grammar.md §1.1).
+ * Options that stand before, behind or between the words of any command
+ * (cli/src/cli.c).
  */
 
 export interface GlobalOptions {

@@ -47,7 +47,7 @@ describe('directory offsets', () => {
     for (const end of [0n, 2n ** 64n - 1n]) expect(encodeDirectoryOffset(end, 3, 5)).toBe(end)
   })
 
-  it('are multiplied and shifted as reference/dht.md §7 says', () => {
+  it('are multiplied and shifted as in libglusterfs/src/gf-dirent.c', () => {
     expect(encodeDirectoryOffset(1000n, 2, 3)).toBe(3002n)
     // Three leaves take two bits: from bit 60 on a cookie is too large to be multiplied.
     expect(encodeDirectoryOffset(2n ** 60n - 1n, 1, 3)).toBe((2n ** 60n - 1n) * 3n + 1n)

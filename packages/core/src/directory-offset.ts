@@ -1,7 +1,7 @@
 /**
  * Directory offsets (d_off) of a volume: the brick's own cookie with the position of the brick's
  * leaf in the graph folded in. protocol/client encodes; cluster translators decode to know where a
- * listing goes on. Bit for bit GlusterFS's (libglusterfs/src/gf-dirent.c, reference/dht.md §7).
+ * listing goes on. Bit for bit GlusterFS's (libglusterfs/src/gf-dirent.c).
  */
 
 const OFFSET_MASK = (1n << 64n) - 1n

@@ -56,7 +56,7 @@ interface Node {
   texts: Map<string, string>
 }
 
-/** Most inodes a client keeps beyond those in use (client-stack.md §4.4). */
+/** Most inodes a client keeps beyond those in use (`lru-limit`, fuse-bridge.c). */
 export const LRU_LIMIT_DEFAULT = 65_536
 
 export class Graph {
@@ -246,7 +246,7 @@ export class Graph {
   }
 }
 
-/** As `debug/io-stats` at the top of client and brick graphs tells it (handshake.md §3). */
+/** As `debug/io-stats` at the top of client and brick graphs tells it. */
 function volumeIdOf(volfile: Volfile): string | undefined {
   return volfile.nodes.findLast(node => node.type === 'debug/io-stats')?.options.get('volume-id')
 }

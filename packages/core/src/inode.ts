@@ -3,8 +3,8 @@
  *
  * Inodes by gfid, dentries by (parent, name), and three lists: `active` (referenced: in a fop, open,
  * or a parent), `lru` (unreferenced, but looked up: worth keeping), `purge` (about to be forgotten).
- * The lru list is bounded by `lruLimit`. Semantics as in libglusterfs/src/inode.c
- * (reference/client-stack.md §4), without its locks: one graph, one thread.
+ * The lru list is bounded by `lruLimit`. Semantics as in libglusterfs/src/inode.c,
+ * without its locks: one graph, one thread.
  *
  *     new Inode ──link──▶ active ──unref──▶ lru (nlookup > 0) ──limit──▶ purge ──▶ forgotten
  *                            ▲                │                            ▲

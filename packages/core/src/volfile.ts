@@ -1,6 +1,6 @@
 /**
  * Volfiles: the text that describes a graph of translators, parsed and printed.
- * Grammar as in libglusterfs/src/graph.l and graph.y (reference/volgen.md §1); the printed form is
+ * Grammar as in libglusterfs/src/graph.l and graph.y; the printed form is
  * glusterd's own, byte for byte.
  */
 

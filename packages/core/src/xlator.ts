@@ -16,7 +16,7 @@ import type { Iatt } from './iatt.ts'
 import type { Inode, InodeTable } from './inode.ts'
 import type { OptionSchema, OptionValues } from './options.ts'
 
-/** What upcall tells a client of a change made by another one (client-stack.md §2.5). */
+/** What upcall tells a client of a change made by another one (rpc/xdr/src/glusterfs3-xdr.x). */
 export interface CacheInvalidation {
   readonly gfid: Gfid
   /** UpcallFlag bits. */

@@ -1,6 +1,6 @@
 /**
  * Hook scripts: executables of the operator that run before and after volume operations
- * (reference: glusterd-store.md §7). Their failure is logged and changes nothing.
+ * (xlators/mgmt/glusterd/src/glusterd-hooks.c). Their failure is logged and changes nothing.
  */
 
 import { spawn } from 'node:child_process'

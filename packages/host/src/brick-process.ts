@@ -1,6 +1,6 @@
 /**
  * A brick's process (glusterfsd): the graph of one brick, its registration with glusterd, and the
- * control socket on which glusterd speaks to it (reference/handshake.md §7, §10).
+ * control socket on which glusterd speaks to it (glusterfsd/src/glusterfsd-mgmt.c).
  */
 
 import { mkdirSync, rmSync } from 'node:fs'

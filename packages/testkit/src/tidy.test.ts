@@ -1,13 +1,13 @@
 // Style that a machine can judge: floors, ways in, cycles, calls with a better replacement, leftovers,
 // files that nobody needs. Each finding reads `file:line: X is banned, use Y`.
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
-/** What each package may import: DESIGN's floors, from the ground up. */
+/** What each package may import: the floors of ARCHITECTURE.md, from the ground up. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   contract: [],
@@ -142,6 +142,26 @@ function isComment(line: string): boolean {
   return /^\s*(\/\/|\*|\/\*)/.test(line)
 }
 
+/** Documents by their path from the root. */
+function documentsOf(root: string): string[] {
+  const folders = [
+    '.',
+    'docs',
+    ...readdirSync(join(root, 'packages')).map(name => `packages/${name}`),
+  ]
+  return folders.flatMap(folder =>
+    readdirSync(join(root, folder))
+      .filter(name => name.endsWith('.md'))
+      .map(name => join(folder, name)),
+  )
+}
+
+/** True where `name` lies beside the file or in the file's package. */
+function near(file: string, name: string): boolean {
+  const home = relative(ROOT, file).split('/').slice(0, 2)
+  return [dirname(file), join(ROOT, ...home)].some(folder => existsSync(join(folder, name)))
+}
+
 describe('tidy', () => {
   it('finds the sources', () => {
     expect(shipped.length).toBeGreaterThan(150)
@@ -211,7 +231,8 @@ describe('tidy', () => {
       ),
     )
     // Programs that bin/ loads by name.
-    const programs = /^packages\/cli\/src\/(.*\/)?(main|gluster|glusterd|glfsheal|mount-helper)\.ts$/
+    const programs =
+      /^packages\/cli\/src\/(.*\/)?(main|gluster|glusterd|glfsheal|mount-helper)\.ts$/
     const findings = shipped
       .filter(
         source =>
@@ -255,6 +276,25 @@ describe('tidy', () => {
             ? [`${source.path}:${i + 1}: a bare sleep; use until()`]
             : [],
         ),
+      )
+    expect(findings).toEqual([])
+  })
+
+  it('cites what a reader can find: no document that is not in the repository', () => {
+    // A fact of GlusterFS has its source file (`xlators/…/dht-layout.c`) or an RFC as its source.
+    const documents = new Set(documentsOf(ROOT))
+    const cited = /(?:[\w.-]+\/)*[\w-]+\.md\b/g
+    const places = ['packages', 'bench', 'e2e', 'interop', 'scripts', 'examples']
+    const findings = places
+      .flatMap(place => walk(join(ROOT, place)))
+      .flatMap(file =>
+        readFileSync(file, 'utf8')
+          .split('\n')
+          .flatMap((line, i) =>
+            [...(isComment(line) ? line : '').matchAll(cited)]
+              .filter(([name]) => !documents.has(name) && !near(file, name))
+              .map(([name]) => `${relative(ROOT, file)}:${i + 1}: there is no ${name}`),
+          ),
       )
     expect(findings).toEqual([])
   })

@@ -3,7 +3,7 @@
  *
  * Calls are never queued for a connection and never sent twice: without a connection, or when it
  * breaks, a call fails with ENOTCONN. So does a call that the server's RPC layer refuses, as
- * GlusterFS has it (reference/wire.md §3).
+ * GlusterFS has it (rpc/rpc-lib/src/rpc-clnt.c).
  */
 
 import {

@@ -24,7 +24,7 @@ import {
 
 /** More than a socket's receive buffer usually holds, so that one read empties it. */
 const SCRATCH_BYTES = 1024 * 1024
-/** As GlusterFS sets it (reference/wire.md §11). */
+/** As GlusterFS sets it (rpc/rpc-transport/socket/src/socket.c). */
 const KEEPALIVE_IDLE_MS = 20_000
 const LISTEN_BACKLOG = 1024
 

@@ -52,7 +52,7 @@ export const payload: Codec<Buffer> = {
   decode: r => r.rest(),
   zero: Buffer.alloc(0),
 }
-/** `unsigned char x[16]` of glusterd's structures: a word for each byte (wire.md §13). */
+/** `unsigned char x[16]` of glusterd's structures: a word for each byte (glusterd1-xdr.x). */
 export const wideGfid: Codec<Gfid> = {
   encode(w, v) {
     for (let i = 0; i < 16; i++) w.u32(v.charCodeAt(i))

@@ -1,5 +1,5 @@
 /**
- * Credentials: who calls, in the flavours that Gluster uses (reference/wire.md §5; rpc/rpc-lib
+ * Credentials: who calls, in the flavours that Gluster uses (rpc/rpc-lib
  * auth-glusterfs.c). An unknown flavour is no error: its caller is nobody in particular.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The typed form of a dict (`gfx_dict`, rpc/xdr glusterfs4-xdr.x; reference/dict.md §2): xdata and
+ * The typed form of a dict (`gfx_dict`, rpc/xdr/src/glusterfs4-xdr.x): xdata and
  * extended attributes of every fop of program 400.
  */
 
@@ -47,7 +47,7 @@ export const dict4: Codec<Dict | undefined> = {
       w.string(key, 1)
       encodeValue(w, value)
     }
-    // Receivers find a payload behind the dict by this word alone (wire.md §4).
+    // Receivers find a payload behind the dict by this word alone (`GF_CONTENT_KEY`).
     w.patch(start, w.position - start - 12)
   },
   decode(r) {

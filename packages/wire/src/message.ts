@@ -1,5 +1,5 @@
 /**
- * Headers of calls and replies (RFC 5531; reference/wire.md §2, §3).
+ * Headers of calls and replies (RFC 5531 §9).
  */
 
 import { type Credential, decodeCredential, encodeCredential } from './credential.ts'

@@ -1,5 +1,5 @@
 /**
- * The old serialised form of a dict (libglusterfs/src/dict.c; reference/dict.md §1): handshakes,
+ * The old serialised form of a dict (libglusterfs/src/dict.c): handshakes,
  * management, callbacks. Kinds are not transmitted: everything read is `oldstr`, whose getters
  * convert.
  */

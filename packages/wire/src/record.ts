@@ -12,7 +12,7 @@ import { WireError } from './error.ts'
 export const LAST_FRAGMENT = 0x8000_0000
 /** A record of this length or more ends the connection (rpc/rpc-transport/socket: 1 GiB). */
 export const RECORD_BYTES_MAX = 1024 * 1024 * 1024
-/** What we accept unless told otherwise. Real messages stay far below it (wire.md §1). */
+/** What we accept unless told otherwise. Real messages stay far below it. */
 export const RECORD_BYTES_DEFAULT = 128 * 1024 * 1024
 /** Memory for an unfinished record is had in steps: a length alone buys no more than this. */
 const STEP_BYTES = 4 * 1024 * 1024

@@ -1,5 +1,5 @@
 /**
- * The words of `volume create`: name, type, transport and bricks (reference: cli-grammar.md §2.1).
+ * The words of `volume create`: name, type, transport and bricks (cli/src/cli-cmd-parser.c).
  */
 
 import type { CreateVolumeRequest } from '@ashlar/contract'

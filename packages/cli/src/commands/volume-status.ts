@@ -1,5 +1,5 @@
 /**
- * `volume status`: processes, their file systems, their clients (reference: cli-grammar.md §5.2).
+ * `volume status`: processes, their file systems, their clients (cli/src/cli-rpc-ops.c).
  */
 
 import type { VolumeProcesses, VolumeView } from '@ashlar/contract'

@@ -1,6 +1,6 @@
 /**
  * Arguments of glusterfs and glusterfsd: GlusterFS's own flags, so that scripts, mount(8) and
- * glusterd of either side can start ours. Facts: reference/client-stack.md §3.1, handshake.md §10.
+ * glusterd of either side can start ours. Facts: glusterfsd/src/glusterfsd.c.
  */
 
 import { parseArgs } from 'node:util'

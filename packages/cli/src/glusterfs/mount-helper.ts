@@ -1,6 +1,6 @@
 /**
  * mount.glusterfs: what mount(8) runs for `mount -t glusterfs SERVER:/VOLUME DIR -o OPTIONS`.
- * Turns mount options into glusterfs's flags. Facts: reference/client-stack.md §3.1.
+ * Turns mount options into glusterfs's flags. Facts: xlators/mount/fuse/utils/mount.glusterfs.in.
  */
 
 import { spawnSync } from 'node:child_process'

@@ -1,5 +1,6 @@
 /**
- * Extended attributes, and which of them the kernel may see or set (reference/client-stack.md §3.4).
+ * Extended attributes, and which of them the kernel may see or set
+ * (xlators/mount/fuse/src/fuse-bridge.c).
  *
  * The kernel asks for `security.*` at every turn: those that are not enabled are answered here.
  */

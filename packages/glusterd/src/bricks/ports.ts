@@ -1,6 +1,6 @@
 /**
  * Ports for bricks: from a random start in the range upwards, the first that nobody has
- * (reference: glusterd-store.md §9).
+ * (xlators/mgmt/glusterd/src/glusterd-pmap.c).
  */
 
 import type { Env } from '@ashlar/core'

@@ -1,6 +1,6 @@
 /**
  * BrickSpec: everything about a brick's process that follows from the brick: files, names and the
- * command line (reference: glusterd-store.md §5, handshake.md §10).
+ * command line (`glusterd_volume_start_glusterfs`, glusterd-utils.c).
  */
 
 import { join } from 'node:path'

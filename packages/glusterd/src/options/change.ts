@@ -1,6 +1,6 @@
 /**
  * `volume set` and `volume reset`: which changes are allowed and what the options are afterwards.
- * Nothing is stored here; the order of the checks is GlusterFS's (volume-options.md §1).
+ * Nothing is stored here; the order of the checks is GlusterFS's (glusterd-op-sm.c).
  */
 
 import { ManagementError, type OptionSetting } from '@ashlar/contract'

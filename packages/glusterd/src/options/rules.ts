@@ -1,6 +1,6 @@
 /**
  * Checks of single keys beyond the type of their value, by the name in the option table
- * (reference: volume-options.md §4, management.md §13 "set: validate functions").
+ * (xlators/mgmt/glusterd/src/glusterd-volume-set.c).
  */
 
 import { statSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * Whether a text is a value of an option, with GlusterFS's message when it is not
- * (reference: volume-options.md §2; libglusterfs/src/options.c).
+ * (libglusterfs/src/options.c).
  */
 
 import { OptionError, type OptionKind, type OptionSpec, parseOption } from '@ashlar/core'

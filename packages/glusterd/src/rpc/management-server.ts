@@ -1,6 +1,6 @@
 /**
  * The TCP face of glusterd: Handshake and Portmap, which clients and bricks use, and the news that
- * a volfile has changed (reference: handshake.md §2–8).
+ * a volfile has changed (xlators/mgmt/glusterd/src/glusterd-handshake.c, glusterd-pmap.c).
  */
 
 import { type Address, Dict, type Env, Errno } from '@ashlar/core'

@@ -1,5 +1,5 @@
 /**
- * Volfile ids: what a process asks for by GETSPEC, and the file it gets (reference: handshake.md §3).
+ * Volfile ids: what a process asks for by GETSPEC, and the file it gets (glusterd-handshake.c).
  */
 
 import type { PoolStore } from '../store/pool-store.ts'

@@ -1,6 +1,6 @@
 /**
- * The checksum of a volume's definition, which servers of a pool compare (reference:
- * glusterd-store.md §3.5; libglusterfs `get_checksum_for_file`).
+ * The checksum of a volume's definition, which servers of a pool compare
+ * (`get_checksum_for_file`, libglusterfs/src/common-utils.c).
  */
 
 const BLOCK_BYTES = 1024

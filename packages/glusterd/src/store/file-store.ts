@@ -1,6 +1,6 @@
 /**
  * FileStore: the definition in GlusterFS's own layout under its working directory, so that an
- * existing server's state is adopted in place and can be handed back (reference: glusterd-store.md).
+ * existing server's state is adopted in place and can be handed back (glusterd-store.c).
  */
 
 import {

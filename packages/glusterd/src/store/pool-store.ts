@@ -1,6 +1,6 @@
 /**
  * PoolStore: where the pool's definition lives. One server keeps it in files; a pool of several
- * will keep it in etcd behind the same interface (DESIGN.md §7).
+ * will keep it in etcd behind the same interface.
  */
 
 import type { Volume } from '../volume/volume.ts'

@@ -1,6 +1,6 @@
 /**
- * A volume's `info` and brick files: which keys, in which order (reference: glusterd-store.md
- * §3.1–3.2). Reading a file and writing it again gives the same text.
+ * A volume's `info` and brick files: which keys, in which order (xlators/mgmt/glusterd/src
+ * glusterd-store.c). Reading a file and writing it again gives the same text.
  */
 
 import {

@@ -1,5 +1,5 @@
 /**
- * The volfile of a brick (reference: volgen.md §3): posix at the bottom, protocol/server at the top.
+ * The volfile of a brick (glusterd-volgen.c): posix at the bottom, protocol/server at the top.
  */
 
 import { parseBoolean } from '@ashlar/core'

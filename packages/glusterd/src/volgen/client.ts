@@ -1,5 +1,5 @@
 /**
- * The volfiles of clients (reference: volgen.md §4): protocol/client for every brick, the cluster
+ * The volfiles of clients (glusterd-volgen.c): protocol/client for every brick, the cluster
  * translators, then performance translators as the volume's options say.
  */
 

@@ -1,6 +1,6 @@
 /**
  * A volfile being put together, bottom up. Options are kept in the order they were set; glusterd
- * writes the newest first, and setting a key again keeps its place (reference: volgen.md §1).
+ * writes the newest first, and setting a key again keeps its place (glusterd-volgen.c).
  */
 
 import { printVolfile } from '@ashlar/core'

@@ -1,6 +1,6 @@
 /**
  * The directory of a brick before a process serves it: whether it may become one, and the marks
- * that make it belong to a volume (reference: management.md §3, messages §13).
+ * that make it belong to a volume (glusterd-utils.c, glusterd-volume-ops.c).
  */
 
 import { existsSync, lstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * Program Callback: calls that travel from server to client and are never answered
- * (reference/handshake.md §8; rpc/xdr glusterfs3-xdr.x).
+ * (rpc/xdr/src/glusterfs3-xdr.x).
  */
 
 import { gfid, int, nothing, struct, text, uint } from '../codec.ts'

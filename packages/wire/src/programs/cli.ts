@@ -1,6 +1,6 @@
 /**
- * Program CLI (1238463 version 2): one envelope for nearly every command (reference/cli-rpc.md §1,
- * §2; rpc/xdr cli1-xdr.x). What the dicts hold is the management daemon's business.
+ * Program CLI (1238463 version 2): one envelope for nearly every command
+ * (rpc/xdr/src/cli1-xdr.x). What the dicts hold is the management daemon's business.
  */
 
 import { type Codec, int, nothing, opaque, struct, text } from '../codec.ts'

@@ -1,6 +1,6 @@
 /**
  * Program "GlusterFS 4.x v1": 1298437 version 400, every file operation
- * (rpc/xdr glusterfs4-xdr.x; reference/fops.md §2). Fields stand in the order of the wire.
+ * (rpc/xdr/src/glusterfs4-xdr.x). Fields stand in the order of the wire.
  */
 
 import type { FopName } from '@ashlar/core'

@@ -1,6 +1,6 @@
 /**
  * The small programs around the file operations: DUMP, Handshake, Portmap, brick operations and the
- * envelopes of the CLI (reference/wire.md §6, handshake.md, cli-rpc.md §1).
+ * envelopes of the CLI (rpc/xdr/src: rpc-common-xdr.x, glusterd1-xdr.x, portmap-xdr.x, cli1-xdr.x).
  */
 
 import { chain, int, nothing, opaque, struct, text, uhyper } from '../codec.ts'

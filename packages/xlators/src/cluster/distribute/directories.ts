@@ -1,7 +1,7 @@
 /**
  * Directories: made, removed and changed on every subvolume, the hashed one first when making and
  * last when removing, so that a directory that is half there can always be healed or removed again.
- * Facts: reference/dht.md §3, §9.
+ * Facts: xlators/cluster/dht/src/dht-common.c, dht-selfheal.c.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
  * What a lookup asks of every subvolume, and a directory as the answers show it.
- * Facts: reference/dht.md §2.
+ * Facts: xlators/cluster/dht/src/dht-layout.c.
  */
 
 import { Dict, Errno, type Gfid, type Iatt, type Reply, type Subvolume } from '@ashlar/core'

@@ -1,7 +1,7 @@
 /**
  * Entries: files, links and nodes made and removed. A file lies on the subvolume its name hashes to
  * unless that is short of space; then a linkto file stands there for it.
- * Facts: reference/dht.md §5.
+ * Facts: xlators/cluster/dht/src/dht-common.c, dht-linkfile.c.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
  * The name hash that places a file: 32 bits, Davies–Meyer over a TEA-like round.
- * Source of the facts: libglusterfs/src/hashfn.c (`gf_dm_hashfn`), reference/dht.md §1.
+ * Source of the facts: libglusterfs/src/hashfn.c (`gf_dm_hashfn`), dht-hashfn.c.
  */
 
 import { encodeName } from '@ashlar/core'

@@ -1,7 +1,7 @@
 /**
  * Healing of directories: a directory exists on every subvolume, with the same attributes, and its
  * ranges cover the ring. Lookup calls `healDirectory` with what it saw; nothing is touched while a
- * subvolume is down. Facts: reference/dht.md §3 ("Directory self-heal on lookup").
+ * subvolume is down. Facts: xlators/cluster/dht/src/dht-selfheal.c.
  */
 
 import { type Ctx, Dict, Errno, type Iatt, type Loc, SetAttr, type Subvolume } from '@ashlar/core'

@@ -3,7 +3,7 @@
  *
  * On disk, every subvolume's copy of a directory carries its own range in `trusted.glusterfs.dht`
  * (16 bytes: commit hash, type, start, stop, big-endian); a directory's layout is the ranges of all
- * of them. Facts: reference/dht.md §2. All functions here are pure.
+ * of them. Facts: xlators/cluster/dht/src/dht-layout.c. All functions here are pure.
  */
 
 import { assert, Errno } from '@ashlar/core'

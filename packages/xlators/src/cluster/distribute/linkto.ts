@@ -1,6 +1,6 @@
 /**
  * Linkto files: an empty file of mode 01000 on the subvolume a name hashes to, whose xattr names the
- * subvolume where the data lies. Facts: reference/dht.md §4.
+ * subvolume where the data lies. Facts: xlators/cluster/dht/src/dht-linkfile.c.
  */
 
 import {

@@ -1,7 +1,7 @@
 /**
  * Listing: one directory read from all its subvolumes, one after the other. Every subvolume has the
  * directories; a directory is listed from the one its name hashes to, so that it appears once.
- * Linkto files never appear. Facts: reference/dht.md §7.
+ * Linkto files never appear. Facts: `dht_do_readdir`, xlators/cluster/dht/src/dht-common.c.
  */
 
 import {

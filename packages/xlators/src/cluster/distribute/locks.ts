@@ -1,6 +1,6 @@
 /**
  * The locks by which clients keep out of each other's way in a directory, the same that GlusterFS's
- * clients take (reference/dht.md §3, §6):
+ * clients take (xlators/cluster/dht/src/dht-lock.c):
  *
  *   dht.layout.heal   inodelk on a directory: read while names in it are made, write while its
  *                     layout changes

@@ -9,7 +9,7 @@
  *   by gfid          ─▶ all subvolumes
  *   known already    ─▶ where it was; everywhere when it is gone from there
  *
- * Facts: reference/dht.md §4.
+ * Facts: `dht_lookup`, xlators/cluster/dht/src/dht-common.c.
  */
 
 import {

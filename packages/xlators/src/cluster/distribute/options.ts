@@ -1,4 +1,4 @@
-/** Options of cluster/distribute. Facts: reference/dht.md §12, reference/volume-options.md. */
+/** Options of cluster/distribute. Facts: xlators/cluster/dht/src/dht-shared.c. */
 
 import { defineOptions } from '@ashlar/core'
 import { RSYNC_REGEX_DEFAULT } from './hash.ts'

@@ -1,7 +1,7 @@
 /**
  * Extended attributes: a file's lie with its data, a directory's on every copy, led by its metadata
  * subvolume whose `…dht.mds` counter says whether the other copies have them too.
- * Facts: reference/dht.md §9, §11.
+ * Facts: `dht_setxattr` and `dht_getxattr`, xlators/cluster/dht/src/dht-common.c.
  */
 
 import {

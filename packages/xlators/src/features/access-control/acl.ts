@@ -1,6 +1,6 @@
 /**
  * POSIX access control lists in Linux's binary form, and what they allow.
- * Format: reference/brick-ondisk.md §10 (linux/posix_acl_xattr.h). Pure.
+ * Format: linux/posix_acl_xattr.h. Pure.
  */
 
 export const ACL_ACCESS_KEY = 'system.posix_acl_access'

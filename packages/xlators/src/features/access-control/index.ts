@@ -1,7 +1,7 @@
 /**
  * features/access-control (GlusterFS's system/posix-acl): who may do what on a brick, by mode bits
  * and ACLs, and the umask of what is made. Root and internal clients pass. What decides is kept with
- * each inode, as every change of it comes through here. Facts: reference/brick-ondisk.md §10.
+ * each inode, as every change of it comes through here. Facts: posix-acl.c.
  */
 
 import {
@@ -96,7 +96,7 @@ class AccessControl implements Xlator {
   async create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
     const refused = await this.#mayChange(ctx, args.loc)
     const mode = await this.#maskedMode(args.loc, args)
-    // Without flags it must be new, too (reference/brick-ondisk.md §3).
+    // Without flags it must be new, too (`posix_create`, posix-entry-ops.c).
     const mustBeNew = args.flags === 0 || (args.flags & OpenFlag.EXCL) !== 0
     if (mustBeNew || isTrusted(ctx)) return refused ?? this.#child.create(ctx, { ...args, mode })
     if (refused === undefined) {

@@ -2,7 +2,7 @@
  * features/index: keeps, beside a brick's files, the list of those that wait to be healed, so that a
  * healer reads a short list and not the whole volume. It follows the counters that cluster/replicate
  * and cluster/disperse keep by xattrop. Nothing to follow, nothing done.
- * Facts: reference/brick-ondisk.md §8.
+ * Facts: xlators/features/index/src/index.c.
  */
 
 import {

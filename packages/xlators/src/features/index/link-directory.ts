@@ -1,6 +1,7 @@
 /**
  * A directory of names without content: every entry is a hard link to one empty base file, so that
- * thousands of entries take a directory's space and no inodes. Format: reference/brick-ondisk.md §8.
+ * thousands of entries take a directory's space and no inodes.
+ * Format: xlators/features/index/src/index.c.
  */
 
 import { type Dirent, Errno, type Gfid, gfidText, type Random } from '@ashlar/core'

@@ -1,6 +1,6 @@
 /**
  * Which counters of an xattrop the index follows. Names match by prefix, as glusterd writes them
- * into the brick's volfile. Facts: reference/brick-ondisk.md §8. Pure.
+ * into the brick's volfile. Facts: xlators/features/index/src/index.c. Pure.
  */
 
 import { type Dict, valueBytes, Xattrop } from '@ashlar/core'

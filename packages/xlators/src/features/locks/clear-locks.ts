@@ -1,7 +1,7 @@
 /**
  * clear-locks: removing locks by hand, through getxattr of a name that says which
  * (`glusterfs.clrlk.t<type>.k<kind>[.<args>]`), and calling off a waiting fcntl lock whose process
- * was interrupted (`glusterfs.intrlk…`). Facts: reference/brick-ondisk.md §9.
+ * was interrupted (`glusterfs.intrlk…`). Facts: xlators/features/locks/src/clear.c.
  */
 
 import { Errno } from '@ashlar/core'

@@ -1,6 +1,7 @@
 /**
  * Lock counts that requests ask for in xdata: how many locks stand on an inode, by kind and domain.
- * Clients use them to tell whether somebody waits for what they hold. Facts: brick-ondisk.md §9.
+ * Clients use them to tell whether somebody waits for what they hold.
+ * Facts: xlators/features/locks/src/posix.c.
  */
 
 import { Dict } from '@ashlar/core'

@@ -4,7 +4,7 @@
  *   inodelk, entrylk   of the clients' own translators, in domains
  *   lk                 of users: fcntl and flock
  *
- * All locks of a client go when its connection does. Facts: reference/brick-ondisk.md §9.
+ * All locks of a client go when its connection does. Facts: xlators/features/locks/src.
  */
 
 import {

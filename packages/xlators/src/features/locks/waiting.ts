@@ -2,7 +2,7 @@
  * What all three kinds of locks share: who holds one, and how a request waits for one.
  *
  * An owner is a client connection together with the bytes it calls itself by: two mounts never
- * share one. Facts: reference/brick-ondisk.md §9.
+ * share one. Facts: xlators/features/locks/src/common.c.
  */
 
 import type { Ctx, Errno } from '@ashlar/core'

@@ -2,7 +2,7 @@
  * features/upcall: tells clients of changes that others make to what they have in their caches.
  *
  * A brick remembers for each inode which clients used it lately. A change is told to all of them but
- * the one that made it. Off unless `cache-invalidation` is on. Facts: reference/brick-ondisk.md §11.
+ * the one that made it. Off unless `cache-invalidation` is on. Facts: xlators/features/upcall/src.
  */
 
 import {

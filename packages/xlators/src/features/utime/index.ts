@@ -1,7 +1,7 @@
 /**
  * features/utime: gives every change the time at which its client made it, so that all copies of a
  * file agree on its times. The time travels in the caller's context and from there in the
- * credential of each request (reference/wire.md §5); the brick stores it.
+ * credential of each request (rpc/rpc-lib/src/auth-glusterfs.c); the brick stores it.
  */
 
 import {

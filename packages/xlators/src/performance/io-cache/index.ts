@@ -1,7 +1,7 @@
 /**
  * performance/io-cache: keeps what was read from files, so that it need not be read from bricks
  * again while the file stays as it is. Off unless a volume's `performance.io-cache` is on. Facts:
- * reference/client-stack.md §2.3.
+ * xlators/performance/io-cache/src.
  */
 
 import {

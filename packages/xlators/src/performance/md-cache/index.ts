@@ -2,7 +2,7 @@
  * performance/md-cache: answers lookups, attributes and extended attributes that a reply has told
  * within the last second (or longer, when bricks send news of changes). Every reply feeds it; above
  * all the attributes of a directory that come along when an entry in it is made or removed, which
- * the kernel asks for next. Facts: reference/client-stack.md §2.5.
+ * the kernel asks for next. Facts: xlators/performance/md-cache/src/md-cache.c.
  */
 
 import {

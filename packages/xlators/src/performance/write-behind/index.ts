@@ -2,7 +2,7 @@
  * performance/write-behind: answers writes before the bricks have them, keeps several in transit and
  * puts small ones together. What comes after a write and could notice that it is not done waits for
  * it. Errors that come too late for their write come out at the next write, fsync or flush of every
- * fd that was open then. Facts: reference/client-stack.md §2.1.
+ * fd that was open then. Facts: xlators/performance/write-behind/src/write-behind.c.
  */
 
 import {

@@ -1,5 +1,5 @@
 /**
- * The credential that a fop's caller becomes (reference/wire.md §5).
+ * The credential that a fop's caller becomes (rpc/rpc-lib/src/auth-glusterfs.c).
  */
 
 import type { Ctx } from '@ashlar/core'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Cookies } from './cookies.ts'
 
-/** The arithmetic as reference/dht.md §7 states it, without short cuts. */
+/** The arithmetic of libglusterfs/src/gf-dirent.c, without short cuts. */
 function encode(x: bigint, max: bigint, id: bigint): bigint {
   if (max === 1n || x === 0n || x === 2n ** 64n - 1n) return x
   let bits = 0n

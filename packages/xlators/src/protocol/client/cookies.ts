@@ -1,7 +1,7 @@
 /**
  * Directory cookies: each leaf of a client's graph folds its position into the offsets of its
  * brick, so that whoever lists several bricks can tell whose an offset is. Arithmetic as GlusterFS
- * has it (reference/dht.md §7; libglusterfs `gf_itransform`).
+ * has it (libglusterfs/src/gf-dirent.c, `gf_itransform`).
  */
 
 const MAX = 0xffff_ffff_ffff_ffffn

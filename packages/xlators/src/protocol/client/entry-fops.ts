@@ -30,7 +30,7 @@ export function entryFops(link: Link): EntryFops {
       })
       if ('ok' in reply) return reply
       const { stat, postparent } = reply
-      // Another file stands there now: what we know under that name is not it (fops.md §3).
+      // Another file stands there now: what we know under that name is not it.
       const known = loc.inode.gfid
       if (known !== NULL_GFID && known !== stat.gfid) return failure(Errno.ESTALE, reply.xdata)
       return { ok: true, xdata: reply.xdata, stat, postparent }

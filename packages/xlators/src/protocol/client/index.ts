@@ -1,6 +1,6 @@
 /**
- * protocol/client: a brick on another host, as a translator (xlators/protocol/client of GlusterFS;
- * reference/handshake.md, fops.md).
+ * protocol/client: a brick on another host, as a translator (xlators/protocol/client/src,
+ * client-handshake.c, client-rpc-fops_v2.c).
  */
 
 import { defineXlator } from '@ashlar/core'

@@ -1,6 +1,6 @@
 /**
  * The dict of SETVOLUME: who we are, and everything that the volfile says about this brick
- * (reference/handshake.md §5).
+ * (`client_setvolume`, xlators/protocol/client/src/client-handshake.c).
  */
 
 import { Dict, type XlatorSelf } from '@ashlar/core'

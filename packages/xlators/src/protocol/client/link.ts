@@ -36,7 +36,7 @@ interface Head {
 /** `__O_SYNC`: Linux's O_SYNC has this bit more than `GF_O_SYNC` of the wire. */
 const SYNC_EXTRA = OpenFlag.SYNC & ~OpenFlag.DSYNC
 
-/** Open flags as the wire has them (reference/fops.md §4). */
+/** Open flags as the wire has them (rpc/xdr/src/glusterfs3.h). */
 export function openFlagsToWire(flags: number): number {
   return flags & ~SYNC_EXTRA
 }

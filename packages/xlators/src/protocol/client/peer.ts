@@ -1,6 +1,6 @@
 /**
  * Peer: the connection to one brick from the first packet to the state in which fops may be sent,
- * again and again (reference/handshake.md §1, §5, §9).
+ * again and again (xlators/protocol/client/src/client-handshake.c).
  *
  *     connect ─▶ DUMP ─▶ glusterd? PORTBYBRICK, connect to the brick's port ─┐
  *        ▲         └──▶ brick: SETVOLUME ─▶ reopen fds, locks ─▶ ready       │

@@ -1,6 +1,6 @@
 /**
  * After a reconnect: files are opened again and POSIX locks asked for again, before anybody above
- * hears that the brick is back (reference/handshake.md §9).
+ * hears that the brick is back (`client_post_handshake`, client-handshake.c).
  */
 
 import { delay, Errno, LockCommand, NULL_GFID } from '@ashlar/core'

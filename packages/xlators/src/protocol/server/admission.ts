@@ -1,7 +1,7 @@
 /**
  * Admission: SETVOLUME, by which a connection becomes a client of a brick. The checks come in
  * GlusterFS's order, because clients tell from the first failure whether to try again
- * (reference/handshake.md §5; xlators/protocol/server/src/server-handshake.c).
+ * (xlators/protocol/server/src/server-handshake.c).
  */
 
 import {

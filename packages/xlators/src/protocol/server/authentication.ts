@@ -1,7 +1,7 @@
 /**
  * Who may use a brick: `auth.login` (user and password, as trusted volfiles carry them) and
  * `auth.addr` (addresses). One module that refuses is enough to be refused; else one that accepts is
- * needed (reference/handshake.md §5; xlators/protocol/auth).
+ * needed (xlators/protocol/auth; xlators/protocol/server/src/authenticate.c).
  */
 
 import { type Address, errnoText, Errno } from '@ashlar/core'

@@ -27,7 +27,7 @@ const FD_ANONYMOUS_MAX = -1
 /** What an anonymous fd may do: the client has checked. */
 const ANONYMOUS_FLAGS = OpenFlag.RDWR | OpenFlag.LARGEFILE
 
-/** `GF_O_SYNC` on the wire is Linux's O_DSYNC bit alone (reference/fops.md §4). */
+/** `GF_O_SYNC` on the wire is Linux's O_DSYNC bit alone (rpc/xdr/src/glusterfs3.h). */
 export function openFlagsFromWire(flags: number): number {
   return (flags & OpenFlag.DSYNC) === 0 ? flags : flags | OpenFlag.SYNC
 }

@@ -387,7 +387,7 @@ on(P.READDIRP, ({ brick, session, ctx, args: { gfid, fd: number, size, offset, x
   }),
 )
 
-/** The owner is the credential's, the type the outer one (reference/fops.md §6). */
+/** The owner is the credential's, the type the outer one (`server4_lk`, server-rpc-fops_v2.c). */
 function flockOf(ctx: Ctx, type: number, flock: Flock): Flock {
   const { whence, start, len, pid } = flock
   return { type, whence, start, len, pid, lkOwner: ctx.lkOwner }

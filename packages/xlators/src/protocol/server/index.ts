@@ -1,6 +1,6 @@
 /**
- * protocol/server: offers the bricks below it to clients (xlators/protocol/server of GlusterFS;
- * reference/handshake.md, fops.md).
+ * protocol/server: offers the bricks below it to clients (xlators/protocol/server/src,
+ * server-handshake.c, server-rpc-fops_v2.c).
  */
 
 import { defineXlator } from '@ashlar/core'

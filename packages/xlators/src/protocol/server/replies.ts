@@ -107,7 +107,7 @@ export function isFailure(result: object): result is Failure {
   return (result as Failure).ok === false
 }
 
-/** ENOENT beside a success says that nothing follows (reference/wire.md §12). */
+/** ENOENT beside a success says that nothing follows (`posix_readdir`, posix-inode-fd-ops.c). */
 export function endErrno(eof: boolean): number {
   return eof ? Errno.ENOENT : 0
 }

@@ -48,7 +48,7 @@ const BLOCKING: ReadonlySet<AnyProcedure> = new Set<AnyProcedure>([
 ])
 /** Unanswered lock requests of one client; more are answered with ENOLCK. */
 const WAITING_LOCKS_MAX = 65_536
-/** Procedures that no client calls (reference/fops.md §2) and that are not fops here. */
+/** Procedures that no client calls (protocol-common.h) and that are not fops here. */
 const UNSUPPORTED: Failure = Object.freeze(failure(Errno.EOPNOTSUPP))
 const IN_FLIGHT_DEFAULT = 256
 

@@ -1,6 +1,6 @@
 /**
  * News for clients: what translators below tell of a file becomes a call of the client's Callback
- * program (reference/handshake.md §8).
+ * program (`server_process_event_upcall`, xlators/protocol/server/src/server.c).
  */
 
 import { Dict, EMPTY_IATT, type Flock, type GraphEvent, gfidText, LockType } from '@ashlar/core'

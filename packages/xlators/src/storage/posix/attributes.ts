@@ -1,4 +1,4 @@
-/** Changing attributes: setattr, truncate. Facts: reference/fops.md §4, brick-ondisk.md §6. */
+/** Changing attributes: setattr, truncate. Facts: `posix_setattr`, posix-inode-fd-ops.c. */
 
 import {
   type Ctx,

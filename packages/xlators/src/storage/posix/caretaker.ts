@@ -1,6 +1,6 @@
 /**
  * Caretaker: what a brick does by itself from time to time — watch its free space and its disk's
- * health, delete what lies in the landfill. Facts: reference/brick-ondisk.md §6.
+ * health, delete what lies in the landfill. Facts: posix-helpers.c.
  */
 
 import { rm, readdir, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
  * Making objects: mknod, mkdir, symlink, create. The object, its owner, every xattr the request
- * brings, its gfid and its handle come together or not at all. Facts: brick-ondisk.md §3.
+ * brings, its gfid and its handle come together or not at all. Facts: posix-entry-ops.c.
  */
 
 import {

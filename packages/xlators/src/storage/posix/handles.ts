@@ -1,7 +1,7 @@
 /**
  * Gfid handles: `.glusterfs/<g0>/<g1>/<gfid>` leads from a gfid to its object. For a directory it is
  * a symbolic link into the parent's handle, for everything else a hard link to the object.
- * Facts: reference/brick-ondisk.md §2.
+ * Facts: xlators/storage/posix/src/posix-handle.c.
  *
  * Directories are reached through open descriptors, kept for those in use: a descriptor stays right
  * when a directory is renamed, is one step from any entry, and no tree is too deep for it.

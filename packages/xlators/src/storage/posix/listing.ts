@@ -1,4 +1,4 @@
-/** Listing a directory: readdir and readdirp. Facts: reference/fops.md §9, brick-ondisk.md §7. */
+/** Listing a directory: readdir and readdirp. Facts: `posix_do_readdir`, posix-inode-fd-ops.c. */
 
 import {
   type Ctx,

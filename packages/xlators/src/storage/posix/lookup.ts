@@ -1,6 +1,7 @@
 /**
  * Lookup and stat: what a name or a gfid is. Also completes what a crash has left half made: an
- * object without gfid gets one, one without handle gets its handle. Facts: brick-ondisk.md §7.
+ * object without gfid gets one, one without handle gets its handle.
+ * Facts: xlators/storage/posix/src/posix-entry-ops.c.
  */
 
 import {

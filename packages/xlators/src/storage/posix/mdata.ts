@@ -1,6 +1,6 @@
 /**
  * The times a file shows: `trusted.glusterfs.mdata`, set from the clock of the client that made the
- * change, so that all copies of a file agree. Facts: reference/brick-ondisk.md §6.
+ * change, so that all copies of a file agree. Facts: posix-metadata.c.
  *
  * Read once and kept with the inode, as nobody else writes them. Times that follow from writing data
  * or entries are stored a little later, with the next sync, close or second: a crash of the server

@@ -1,6 +1,6 @@
 /**
  * The record of a file's names with the file itself: `trusted.gfid2path.<hash>` for each link, and
- * `trusted.pgfid.<parent>` counts when they are wanted. Facts: reference/brick-ondisk.md §4.
+ * `trusted.pgfid.<parent>` counts when they are wanted. Facts: posix-gfid-path.c.
  */
 
 import { encodeName, type Gfid, gfidText } from '@ashlar/core'

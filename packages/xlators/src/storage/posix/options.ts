@@ -1,4 +1,4 @@
-/** Options of storage/posix. Facts: reference/brick-ondisk.md §1, §3, §6. */
+/** Options of storage/posix. Facts: xlators/storage/posix/src/posix-common.c. */
 
 import { defineOptions } from '@ashlar/core'
 

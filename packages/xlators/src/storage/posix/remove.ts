@@ -1,6 +1,6 @@
 /**
  * Removing names: unlink, rmdir. A file's object goes with its last name, unless it is open: then it
- * rests in `.glusterfs/unlink` until the last descriptor closes. Facts: brick-ondisk.md §5.
+ * rests in `.glusterfs/unlink` until the last descriptor closes. Facts: posix-entry-ops.c.
  */
 
 import {

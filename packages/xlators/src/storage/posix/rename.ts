@@ -1,6 +1,6 @@
 /**
  * Rename and link: further and other names of objects, with their handles and recorded names kept
- * right. Facts: brick-ondisk.md §5.
+ * right. Facts: `posix_rename`, posix-entry-ops.c.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
  * What a request's xdata asks of an object: any extended attribute by name or pattern, and a few
- * words with a meaning of their own. Facts: reference/fops.md §8, brick-ondisk.md §7.
+ * words with a meaning of their own. Facts: posix-helpers.c.
  */
 
 import { Dict, globRegExp, type Gfid, type Iatt, type Inode } from '@ashlar/core'

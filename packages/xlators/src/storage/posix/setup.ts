@@ -1,6 +1,6 @@
 /**
  * Setup: opening a brick — is it one, is it ours — and making the directories it needs.
- * Facts: reference/brick-ondisk.md §1.
+ * Facts: xlators/storage/posix/src/posix-common.c.
  */
 
 import { Errno, errnoText, gfidText, gfidToBytes, parseGfid, ROOT_GFID } from '@ashlar/core'

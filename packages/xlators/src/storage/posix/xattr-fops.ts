@@ -1,6 +1,6 @@
 /**
  * getxattr, setxattr, removexattr: stored attributes, and the names by which a brick answers
- * questions. Facts: reference/fops.md §8.2, brick-ondisk.md §7.
+ * questions. Facts: posix-inode-fd-ops.c.
  */
 
 import {

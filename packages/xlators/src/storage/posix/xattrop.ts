@@ -1,6 +1,6 @@
 /**
  * xattrop: counters in extended attributes, changed and read in one step. Atomic because nothing
- * else runs between reading and writing. Facts: reference/fops.md §7, brick-ondisk.md §7.
+ * else runs between reading and writing. Facts: `do_xattrop`, posix-inode-fd-ops.c.
  */
 
 import {
