@@ -32,7 +32,8 @@ import {
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { errnoOf, good, TestVolume } from '@ashlar/testkit'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Handles } from './handles.ts'
 import { BrickError, posix } from './index.ts'
 import { parseMdata } from './mdata.ts'
 
@@ -270,6 +271,21 @@ describe('files that are unlinked while they are open', () => {
 })
 
 describe('unlink', () => {
+  it('that is cut off leaves no name without its handle', async () => {
+    const { gfid } = await volume.write('/f', 'data')
+    const stopped = vi.spyOn(Handles.prototype, 'unlink').mockImplementation(() => {
+      throw new Error('the brick ends here')
+    })
+    await expect(volume.unlink('/f')).rejects.toThrow('ends here')
+    stopped.mockRestore()
+    await restart()
+    expect(existsSync(disk('/f'))).toBe(false)
+    expect(lstatSync(handle(gfid)).nlink).toBe(1)
+    // The orphan is in nobody's way.
+    await volume.write('/f', 'again')
+    good(await volume.unlink('/f'))
+  })
+
   it('tells how many links there were when it is asked', async () => {
     await volume.write('/f', 'x')
     good(await volume.link('/f', '/g'))

@@ -77,18 +77,17 @@ function dropName(brick: Brick, ctx: Ctx, entry: Entry, inode: Inode, links: num
     return result
   }
   brick.touch(ctx, inode, entry.path, REMOVE_TOUCH)
-  const kept = retireHandle(brick, inode, entry.path)
+  // The name goes first. A brick that ends in between, or a name that cannot be removed, leaves at
+  // worst a handle without a name, which costs space. A name without a handle would be a file that
+  // nobody reaches by gfid until it is looked up again.
   const result = sys.unlinkat(entry.directoryFd, entry.name)
   if (result < 0) return result
-  if (!kept) brick.forgetTimes(inode)
+  retireHandle(brick, inode)
   return 0
 }
 
-/**
- * The last name of a file is about to go: its handle goes too, or to `unlink/` while it is open.
- * True when the object is kept.
- */
-export function retireHandle(brick: Brick, inode: Inode, path: string): boolean {
+/** The last name of a file has gone: its handle goes too, or to `unlink/` while it is open. */
+export function retireHandle(brick: Brick, inode: Inode): void {
   const state = brick.state(inode)
   if ((state.openFds ?? 0) > 0) {
     sys.renameat2(
@@ -98,11 +97,11 @@ export function retireHandle(brick: Brick, inode: Inode, path: string): boolean 
       brick.handles.unlinkedPath(inode.gfid),
     )
     state.unlinked = true
-    return true
+    return
   }
-  brick.xattrs.forget(path)
+  brick.xattrs.forget(brick.handles.path(inode.gfid))
   brick.handles.unlink(inode.gfid)
-  return false
+  brick.forgetTimes(inode)
 }
 
 /** The last descriptor of an unlinked file is closed. */

@@ -113,7 +113,7 @@ function settleTarget(brick: Brick, ctx: Ctx, to: Entry, target: Target, last: b
   }
   const handle = brick.handles.path(target.gfid)
   if (last) {
-    if (!retireHandle(brick, target.inode, handle)) brick.forgetTimes(target.inode)
+    retireHandle(brick, target.inode)
     return
   }
   eraseName(brick, handle, { parent: to.parent, name: to.name })
