@@ -1,6 +1,15 @@
 /** A file, directory or link in memory, and its attributes as an Iatt. */
 
-import { type Gfid, Iatt, IATT_FLAGS_STAT, IattFlag, S_IFDIR, S_IFMT } from '@ashlar/core'
+import {
+  type Gfid,
+  gfidText,
+  Iatt,
+  IATT_FLAGS_STAT,
+  IattFlag,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+} from '@ashlar/core'
 import { Pages } from './pages.ts'
 import { RangeLocks } from './range-locks.ts'
 
@@ -58,6 +67,14 @@ export class MemoryFile {
 
   get isDirectory(): boolean {
     return (this.mode & S_IFMT) === S_IFDIR
+  }
+
+  get isRegular(): boolean {
+    return (this.mode & S_IFMT) === S_IFREG
+  }
+
+  get gfidText(): string {
+    return gfidText(this.gfid)
   }
 
   add(name: string, file: MemoryFile, now: Moment): void {

@@ -38,6 +38,11 @@ export class MemoryStore {
     return this.#byGfid.size
   }
 
+  /** Everything there is. */
+  files(): IterableIterator<MemoryFile> {
+    return this.#byGfid.values()
+  }
+
   now(): Moment {
     return this.env.clock.wall()
   }

@@ -1,0 +1,87 @@
+/** Plan: what a seed's simulation consists of: the kind of volume, its options, clients and troubles. */
+
+import { Dice } from './dice.ts'
+
+/** Kinds of volumes that are simulated. */
+export const SHAPES = ['replica-2', 'replica-2-quorum', 'replica-3', 'arbiter', 'two-sets'] as const
+export type Shape = (typeof SHAPES)[number]
+
+/** What can go wrong; a seed has some of these. */
+export const TROUBLES = [
+  'kill',
+  'power',
+  'partition',
+  'silence',
+  'full',
+  'eio',
+  'slow',
+  'client',
+] as const
+export type Trouble = (typeof TROUBLES)[number]
+
+export interface Plan {
+  readonly seed: number
+  readonly shape: Shape
+  readonly clients: number
+  /** Operations of each client, about. */
+  readonly operations: number
+  readonly troubles: readonly Trouble[]
+  /** Number of times that something goes wrong. */
+  readonly incidents: number
+  /** Bricks of each set. */
+  readonly setSize: number
+  readonly sets: number
+  readonly arbiter: boolean
+  readonly quorum: boolean
+  /** Options of cluster/replicate. */
+  readonly options: Readonly<Record<string, string>>
+}
+
+/** What may be fixed instead of left to the seed. */
+export interface PlanWishes {
+  readonly shape?: Shape | undefined
+  readonly troubles?: readonly Trouble[] | undefined
+}
+
+export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
+  const dice = new Dice(seed, 'plan')
+  const shape = wishes.shape ?? dice.pick(SHAPES)
+  const setSize = shape === 'replica-2' || shape === 'replica-2-quorum' ? 2 : 3
+  const quorum = shape !== 'replica-2'
+  const granular = dice.chance(0.7)
+  const options: Record<string, string> = {
+    'quorum-type': quorum ? 'auto' : 'none',
+    'granular-entry-heal': granular ? 'yes' : 'no',
+    'use-anonymous-inode': dice.chance(0.8) ? 'yes' : 'no',
+    'heal-timeout': '60',
+    'read-hash-mode': String(dice.integer(4)),
+  }
+  if (dice.chance(0.2)) options['eager-lock'] = 'off'
+  if (dice.chance(0.2)) {
+    options['data-self-heal'] = 'on'
+    options['metadata-self-heal'] = 'on'
+    options['entry-self-heal'] = 'on'
+  }
+  if (shape === 'arbiter') options['arbiter-count'] = '1'
+  const possible = TROUBLES.filter(each => each !== 'power' || shape === 'replica-3')
+  const troubles = wishes.troubles ?? possible.filter(() => dice.chance(0.45))
+  return {
+    seed,
+    shape,
+    clients: 1 + dice.integer(3),
+    operations: 10 + dice.integer(40),
+    troubles,
+    incidents: troubles.length === 0 ? 0 : 1 + dice.integer(6),
+    setSize,
+    sets: shape === 'two-sets' ? 2 : 1,
+    arbiter: shape === 'arbiter',
+    quorum,
+    options,
+  }
+}
+
+/** One line for people. */
+export function planText(plan: Plan): string {
+  const options = Object.entries(plan.options).map(([key, value]) => `${key}=${value}`)
+  return `${plan.shape}, ${plan.clients} clients, ~${plan.operations} operations each, ${plan.incidents} incidents of ${plan.troubles.join('+') || 'nothing'}; ${options.join(' ')}`
+}

@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest'
+import { simulate } from './simulate.ts'
+
+/** Every run of the tests has these; `npm run simulate` has as many as one likes. */
+const SEEDS = 30
+
+describe('a simulated cluster', () => {
+  it('replays a seed, byte for byte', async () => {
+    const one = await simulate(7)
+    const other = await simulate(7)
+    expect(other.lines).toEqual(one.lines)
+    expect(other.digest).toBe(one.digest)
+    expect(other.digest).not.toBe((await simulate(8)).digest)
+  })
+
+  it('keeps every promise', async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const { problems } = await simulate(seed)
+      expect(problems, `seed ${seed}`).toEqual([])
+    }
+  })
+})
