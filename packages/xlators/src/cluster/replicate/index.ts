@@ -297,6 +297,7 @@ class Replicate implements HealingXlator {
       lockees: [lockee],
       changes: [change],
       step: { fop: 'link', args },
+      undo: { fop: 'unlink', args: { loc: args.newloc, xflags: 0 } },
       shown: reply => reply.stat.gfid,
     })
   }
@@ -444,11 +445,13 @@ class Replicate implements HealingXlator {
     const gfid = args.xdata?.getGfid('gfid-req') ?? NULL_GFID
     if (gfid === NULL_GFID) return Promise.resolve(failure(Errno.EINVAL))
     const { lockee, change } = this.#name(args.loc)
+    const { loc } = args
     return this.#entries.run<EntryReply>(ctx, {
       lockees: [lockee],
       changes: [change],
-      makes: { gfid, inode: args.loc.inode, kind },
+      makes: { gfid, inode: loc.inode, kind },
       step,
+      undo: { fop: kind === 'directory' ? 'rmdir' : 'unlink', args: { loc, xflags: 0 } },
       shown: reply => reply.stat.gfid,
     })
   }

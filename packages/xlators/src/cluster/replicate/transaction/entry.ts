@@ -25,11 +25,11 @@ import {
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import { first, has, indices, type Members, NOBODY, only, size, without } from '../members.ts'
-import { internalCtx, NO_QUORUM, type ReplicaSet } from '../replica-set.ts'
+import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import type { EntryLocking, Lockee } from './entry-locking.ts'
 import { gfidLoc } from './lock-calls.ts'
 import { type Mark, markSteps, newObjectBlame } from './marks.ts'
-import { judge } from './outcome.ts'
+import { judge, whose } from './outcome.ts'
 import { callStep } from './steps.ts'
 
 type EntryFopReply = EntryReply | ParentReply | RenameReply
@@ -45,6 +45,8 @@ export interface EntryOperation<R extends EntryFopReply> {
     | undefined
   /** The operation on one brick. */
   readonly step: Step
+  /** What takes a name away again that it has made. */
+  readonly undo?: Step | undefined
   /** The object whose attributes the reply shows. */
   readonly shown: (reply: R) => Gfid | undefined
 }
@@ -155,7 +157,8 @@ export class EntryTransactions {
     }
     const { done, failed } = outcome
     if (!set.hasQuorum(done)) {
-      if (!marked && done !== NOBODY) await this.#markDirty(ctx, operation, done)
+      const left = await this.#undo(ctx, operation, replies, done)
+      if (!marked && left !== NOBODY) await this.#markDirty(ctx, operation, left)
       return outcome.failure ?? NO_QUORUM
     }
     if (failed !== NOBODY) {
@@ -205,6 +208,29 @@ export class EntryTransactions {
       dirty: negated(ENTRY_ONCE),
     }))
     this.#write(lazy, members, marks).catch(() => undefined)
+  }
+
+  /**
+   * Too few have made a name: it is taken away again while it is locked, or the next one to make it
+   * would make another object on the bricks that lack it, and nobody could tell which of the two is
+   * right. Marks stay: whether a brick that did not answer has made it is for a healer to see. Gives
+   * the bricks that still have done it.
+   */
+  async #undo<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    replies: readonly (R | Failure | undefined)[],
+    done: Members,
+  ): Promise<Members> {
+    const { undo, makes } = operation
+    if (undo === undefined) return done
+    const mine = whose(replies, done, reply => {
+      if (!reply.ok || makes === undefined) return reply.ok
+      return operation.shown(reply) === makes.gfid
+    })
+    const internal = internalCtx(ctx, ctx.lkOwner)
+    const undone = await this.#set.onAll(mine, child => callStep(child, internal, undo))
+    return without(done, succeeded(undone))
   }
 
   #clearDirty<R extends EntryFopReply>(

@@ -1,0 +1,51 @@
+import { Errno, failure } from '@ashlar/core'
+import { BrickSet, errnoOf, good, type SetGraph } from '@ashlar/testkit'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { replicate } from '../index.ts'
+
+let bricks: BrickSet
+let client: SetGraph
+beforeEach(async () => {
+  bricks = await BrickSet.start({ count: 3 })
+  client = await bricks.join(replicate, { 'quorum-type': 'auto' })
+})
+afterEach(() => bricks.stop())
+
+const brokenFops = new Set(['mkdir', 'create', 'link'])
+
+/** The second brick makes nothing any more. */
+function breakSecond(): void {
+  client.meddler(1).interfere(fop => (brokenFops.has(fop) ? failure(Errno.EIO) : undefined))
+}
+
+// Found by simulation: the second mkdir made another directory on the brick that had failed, and
+// the two of different gfids were never healed.
+it('takes a name away again that too few bricks have made', async () => {
+  await bricks.write('/old', 'content')
+  await client.cut(0)
+  breakSecond()
+  expect(errnoOf(await client.volume.mkdir('/directory'))).toBe(Errno.EIO)
+  const { reply, fd } = await client.volume.create('/file')
+  fd.unref()
+  expect(errnoOf(reply)).toBe(Errno.EIO)
+  expect(errnoOf(await client.volume.link('/old', '/other'))).toBe(Errno.EIO)
+  expect(await bricks.brick(2).names('/')).toEqual(['old'])
+
+  client.meddler(1).interfere(undefined)
+  good(await client.volume.mkdir('/directory'))
+  const [one, other] = [
+    await bricks.brick(1).stat('/directory'),
+    await bricks.brick(2).stat('/directory'),
+  ]
+  expect(other.gfid).toBe(one.gfid)
+})
+
+it('leaves a file alone that a create has found', async () => {
+  await bricks.write('/file', 'content')
+  await client.cut(0)
+  breakSecond()
+  const { reply, fd } = await client.volume.create('/file')
+  fd.unref()
+  expect(reply.ok).toBe(false)
+  expect(await bricks.brick(2).read('/file')).toBe('content')
+})
