@@ -60,5 +60,7 @@ export function addCounts(request: Dict, reply: Dict | undefined, counted: Count
 
 function nameIsLocked({ parentLocks, name }: Counted): boolean {
   if (parentLocks === undefined || name === undefined) return false
-  return [...parentLocks.entries.values()].some(locks => locks.holdsName(name))
+  return [...parentLocks.entries.values()].some(locks =>
+    locks.granted.some(held => held.name === name),
+  )
 }

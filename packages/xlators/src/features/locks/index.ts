@@ -30,6 +30,7 @@ import {
 } from '@ashlar/core'
 import { clearLocks, parseClearLocks } from './clear-locks.ts'
 import { addCounts, asksCounts, withoutCounts } from './counts.ts'
+import { dumpLocks } from './dump.ts'
 import { InodeLocks } from './inode-locks.ts'
 import type { PosixLock } from './posix-locks.ts'
 import { RANGE_END, type RangeLock } from './range-locks.ts'
@@ -291,7 +292,7 @@ class Locks implements Xlator {
   }
 
   dump(): Readonly<Record<string, unknown>> {
-    return { lockedInodes: this.#locked.size }
+    return dumpLocks(this.#locked)
   }
 
   /** Makes a fop answer the lock counts that its xdata asks for. */

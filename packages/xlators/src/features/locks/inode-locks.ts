@@ -1,16 +1,17 @@
 /** InodeLocks: everything that is locked on one inode, by kind and domain. */
 
 import type { Inode } from '@ashlar/core'
-import { EntryLocks } from './entry-locks.ts'
+import { ENTRY_RULES, type EntryLock } from './entry-locks.ts'
+import { LockDomain, type LockRules } from './lock-domain.ts'
 import { PosixLocks } from './posix-locks.ts'
-import { RangeLocks } from './range-locks.ts'
+import { RANGE_RULES, type RangeLock } from './range-locks.ts'
 import type { Holder } from './waiting.ts'
 
 export class InodeLocks {
   readonly inode: Inode
   readonly posix = new PosixLocks()
-  readonly ranges = new Map<string, RangeLocks>()
-  readonly entries = new Map<string, EntryLocks>()
+  readonly ranges = new Map<string, LockDomain<RangeLock>>()
+  readonly entries = new Map<string, LockDomain<EntryLock>>()
   /** Removals that wait until no other client holds an inodelk. */
   #removals: { client: string; go: () => void }[] = []
   #held = false
@@ -19,22 +20,12 @@ export class InodeLocks {
     this.inode = inode
   }
 
-  range(domain: string): RangeLocks {
-    let locks = this.ranges.get(domain)
-    if (locks === undefined) {
-      locks = new RangeLocks()
-      this.ranges.set(domain, locks)
-    }
-    return locks
+  range(domain: string): LockDomain<RangeLock> {
+    return obtain(this.ranges, domain, RANGE_RULES)
   }
 
-  entry(domain: string): EntryLocks {
-    let locks = this.entries.get(domain)
-    if (locks === undefined) {
-      locks = new EntryLocks()
-      this.entries.set(domain, locks)
-    }
-    return locks
+  entry(domain: string): LockDomain<EntryLock> {
+    return obtain(this.entries, domain, ENTRY_RULES)
   }
 
   /** After any change: a locked inode is not evicted, empty domains go, removals go ahead. */
@@ -90,4 +81,17 @@ export class InodeLocks {
 
 function isInTheWay(lock: Holder, client: string): boolean {
   return lock.client !== client && lock.pid >= 0
+}
+
+function obtain<L extends Holder>(
+  domains: Map<string, LockDomain<L>>,
+  name: string,
+  rules: LockRules<L>,
+): LockDomain<L> {
+  let domain = domains.get(name)
+  if (domain === undefined) {
+    domain = new LockDomain(rules)
+    domains.set(name, domain)
+  }
+  return domain
 }

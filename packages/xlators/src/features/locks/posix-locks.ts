@@ -52,6 +52,11 @@ export class PosixLocks {
     return this.#granted
   }
 
+  /** Locks that are waited for, in the order in which they were asked for. */
+  get blocked(): readonly PosixLock[] {
+    return this.#waiting.map(({ lock }) => lock)
+  }
+
   /** The first lock that would keep `lock` from being granted. */
   conflict(lock: PosixLock): PosixLock | undefined {
     return this.#granted.find(held => conflicts(held, lock))

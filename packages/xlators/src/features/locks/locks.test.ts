@@ -1,0 +1,171 @@
+/** Who gets which lock, who waits, and what a statedump says of it. */
+
+import {
+  type Ctx,
+  EntrylkCommand,
+  EntrylkType,
+  Errno,
+  type Fd,
+  type Inode,
+  inodeLoc,
+  LockCommand,
+  LockType,
+  OpenFlag,
+  type Reply,
+} from '@ashlar/core'
+import { errnoOf, good, memoryStorage, TestVolume } from '@ashlar/testkit'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { LOCKS_SHOWN_MAX } from './dump.ts'
+import { locks } from './index.ts'
+
+let volume: TestVolume
+let file: Inode
+let fd: Fd
+
+beforeEach(async () => {
+  volume = await TestVolume.start({
+    definitions: [memoryStorage, locks],
+    volfile: `volume m
+  type testing/memory
+end-volume
+volume l
+  type features/locks
+  subvolumes m
+end-volume`,
+  })
+  await volume.write('/f', 'data')
+  file = await volume.inode('/f')
+  fd = await volume.open('/f', OpenFlag.RDWR)
+})
+afterEach(async () => {
+  fd.unref()
+  await volume.stop()
+})
+
+const by = (lkOwner: string, client = 'c1'): Ctx => ({ ...volume.ctx, client, lkOwner, pid: 7 })
+
+function inodelk(
+  ctx: Ctx,
+  type: number,
+  range: { start?: bigint; len?: bigint; wait?: boolean; domain?: string } = {},
+): Promise<Reply<'inodelk'>> {
+  const { start = 0n, len = 0n, wait = false, domain = 'd' } = range
+  return volume.top.inodelk(ctx, {
+    domain,
+    loc: inodeLoc(file),
+    command: wait ? LockCommand.SETLKW : LockCommand.SETLK,
+    flock: { type, whence: 0, start, len, pid: ctx.pid, lkOwner: ctx.lkOwner },
+  })
+}
+
+function entrylk(ctx: Ctx, command: number, name: string | undefined): Promise<Reply<'entrylk'>> {
+  return volume.top.entrylk(ctx, {
+    domain: 'd',
+    loc: inodeLoc(volume.graph.inodes.root),
+    name,
+    command,
+    type: EntrylkType.WRLCK,
+  })
+}
+
+function posixlk(ctx: Ctx, type: number, wait = false): Promise<Reply<'lk'>> {
+  return volume.top.lk(ctx, {
+    fd,
+    command: wait ? LockCommand.SETLKW : LockCommand.SETLK,
+    flock: { type, whence: 0, start: 10n, len: 5n, pid: ctx.pid, lkOwner: ctx.lkOwner },
+  })
+}
+
+const dump = (): Readonly<Record<string, unknown>> => volume.graph.xlator('l')?.dump?.() ?? {}
+const said = (): string[] =>
+  Object.entries(dump())
+    .filter(([key]) => key.includes('lk'))
+    .map(([key, text]) => `${key}=${String(text)}`)
+
+describe('inodelks', () => {
+  it('of readers go together, a writer waits for all of them', async () => {
+    good(await inodelk(by('a'), LockType.RDLCK))
+    good(await inodelk(by('b'), LockType.RDLCK))
+    expect(errnoOf(await inodelk(by('c'), LockType.WRLCK))).toBe(Errno.EAGAIN)
+    const waiting = inodelk(by('c'), LockType.WRLCK, { wait: true })
+    good(await inodelk(by('a'), LockType.UNLCK))
+    expect(said().some(line => line.includes('BLOCKED'))).toBe(true)
+    good(await inodelk(by('b'), LockType.UNLCK))
+    good(await waiting)
+  })
+
+  it('are granted in the order in which they were asked for', async () => {
+    good(await inodelk(by('a'), LockType.RDLCK))
+    const writer = inodelk(by('b'), LockType.WRLCK, { wait: true })
+    // A reader would fit beside the first, but the writer was here before it.
+    expect(errnoOf(await inodelk(by('c'), LockType.RDLCK))).toBe(Errno.EAGAIN)
+    // Who holds a lock already must not wait behind one that waits for it.
+    good(await inodelk(by('a'), LockType.RDLCK, { start: 5n }))
+    good(await inodelk(by('a'), LockType.UNLCK, { start: 5n }))
+    good(await inodelk(by('a'), LockType.UNLCK))
+    good(await writer)
+  })
+
+  it('are released by exactly the range that was locked, in their own domain', async () => {
+    good(await inodelk(by('a'), LockType.WRLCK, { len: 10n }))
+    expect(errnoOf(await inodelk(by('a'), LockType.UNLCK, { len: 5n }))).toBe(Errno.EINVAL)
+    good(await inodelk(by('b'), LockType.WRLCK, { len: 10n, domain: 'other' }))
+    good(await inodelk(by('b'), LockType.WRLCK, { start: 10n }))
+    good(await inodelk(by('a'), LockType.UNLCK, { len: 10n }))
+  })
+
+  it('go with their client, and what it waits for is refused', async () => {
+    good(await inodelk(by('a', 'c1'), LockType.WRLCK))
+    const gone = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
+    const next = inodelk(by('c', 'c3'), LockType.WRLCK, { wait: true })
+    volume.graph.clientGone('c2')
+    expect(errnoOf(await gone)).toBe(Errno.EAGAIN)
+    volume.graph.clientGone('c1')
+    good(await next)
+  })
+})
+
+describe('entrylks', () => {
+  it('of a name exclude that name, one of a directory all of its names', async () => {
+    good(await entrylk(by('a'), EntrylkCommand.LOCK_NB, 'x'))
+    good(await entrylk(by('b'), EntrylkCommand.LOCK_NB, 'y'))
+    expect(errnoOf(await entrylk(by('b'), EntrylkCommand.LOCK_NB, 'x'))).toBe(Errno.EAGAIN)
+    const whole = entrylk(by('c'), EntrylkCommand.LOCK, undefined)
+    good(await entrylk(by('a'), EntrylkCommand.UNLOCK, 'x'))
+    expect(errnoOf(await entrylk(by('d'), EntrylkCommand.LOCK_NB, 'x'))).toBe(Errno.EAGAIN)
+    good(await entrylk(by('b'), EntrylkCommand.UNLOCK, 'y'))
+    good(await whole)
+    expect(errnoOf(await entrylk(by('a'), EntrylkCommand.UNLOCK, 'x'))).toBe(Errno.EINVAL)
+  })
+})
+
+describe('a statedump', () => {
+  it('tells every lock: kind, domain, state, range or name, and who has it', async () => {
+    good(await inodelk(by('\x01\xff'), LockType.RDLCK, { start: 3n, len: 4n }))
+    const waiting = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
+    good(await posixlk(by('a'), LockType.WRLCK))
+    const posix = posixlk(by('b', 'c2'), LockType.RDLCK, true)
+    good(await entrylk(by('a'), EntrylkCommand.LOCK, 'na"me'))
+    expect(dump()).toMatchObject({ 'locked-inodes': 2 })
+    expect(said().map(line => line.replace(/^inode\.\d\./, ''))).toEqual([
+      'inodelk.d[0](ACTIVE)=type=READ, start=3, len=4, pid=7, owner=01ff, client=c1',
+      'inodelk.d[0](BLOCKED)=type=WRITE, start=0, len=0, pid=7, owner=62, client=c2',
+      'posixlk[0](ACTIVE)=type=WRITE, start=10, len=5, pid=7, owner=61, client=c1',
+      'posixlk[0](BLOCKED)=type=READ, start=10, len=5, pid=7, owner=62, client=c2',
+      'entrylk.d[0](ACTIVE)=type=WRITE, on="na\\"me", pid=7, owner=61, client=c1',
+    ])
+    volume.graph.clientGone('c1')
+    good(await waiting)
+    good(await posix)
+    volume.graph.clientGone('c2')
+    expect(dump()).toEqual({ 'locked-inodes': 0 })
+  })
+
+  it('has a limit', async () => {
+    for (let i = 0; i < LOCKS_SHOWN_MAX + 5; i++) {
+      good(await inodelk(by(`o${i}`), LockType.RDLCK))
+    }
+    expect(said()).toHaveLength(LOCKS_SHOWN_MAX)
+    expect(dump()).toMatchObject({ 'locks-not-shown': 5 })
+  })
+})
