@@ -30,6 +30,7 @@ import type { Copies } from '../copies.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
+import { type DataOperation, isGone, shortAsFailures } from './data-operation.ts'
 import {
   gfidLoc,
   type LockReply,
@@ -46,19 +47,6 @@ import { callStep } from './steps.ts'
 /** Longest time a lock is kept though it is in use, should no brick tell of those who wait. */
 const HELD_MAX_MS = 5000
 const DATA_ONCE = countersOf(ChangeKind.DATA, 1)
-
-/** One operation on a file's data. */
-export interface DataOperation<R> {
-  readonly range: RangeClaim
-  /** The operation as brick `index` gets it. */
-  readonly step: (index: number) => Step
-  /** How much a reply has done; a brick that did less than another has failed. */
-  readonly done: (reply: R, index: number) => number
-  /** Its data may not be on the disks when it is answered. */
-  readonly unstable: boolean
-  /** It must not be done twice on a brick. */
-  readonly once: boolean
-}
 
 type Phase = 'free' | 'taking' | 'held' | 'leaving'
 
@@ -458,23 +446,4 @@ export class FileLock {
   get #request(): LockRequest {
     return { kind: 'data', loc: gfidLoc(this.#inode) }
   }
-}
-
-function isGone(reply: { readonly ok: boolean } | undefined): boolean {
-  const errno = (reply as Failure | undefined)?.errno
-  return errno === Errno.ENOENT || errno === Errno.ESTALE
-}
-
-/** A brick that did less than the best one has not done it. */
-function shortAsFailures<R extends { readonly ok: true }>(
-  operation: DataOperation<R>,
-  replies: readonly (R | Failure | undefined)[],
-): (R | Failure | undefined)[] {
-  let best = 0
-  for (const [index, reply] of replies.entries()) {
-    if (reply?.ok === true) best = Math.max(best, operation.done(reply, index))
-  }
-  return replies.map((reply, index) =>
-    reply?.ok === true && operation.done(reply, index) < best ? failure(Errno.ENOSPC) : reply,
-  )
 }

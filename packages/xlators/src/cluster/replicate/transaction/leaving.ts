@@ -63,9 +63,7 @@ export class Leaving {
     const synced = await this.#syncBricks(batch)
     const clean = await Promise.all(
       batch.map(each =>
-        without(each.unsynced, synced) === NOBODY
-          ? Promise.resolve(each.members)
-          : each.durable(),
+        without(each.unsynced, synced) === NOBODY ? Promise.resolve(each.members) : each.durable(),
       ),
     )
     await this.#set.onAll(this.#set.all, async (child, index) => {
