@@ -78,7 +78,10 @@ export class Files {
   async opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
     const set = this.#set
     if (!set.hasQuorum(set.up)) return NO_QUORUM
-    const replies = await set.onAll(set.up, child => child.opendir(ctx, args))
+    // While all copies are good one is enough; another one is opened should it be needed.
+    const one = only(this.#copies.choose(set.dataBricks, args.fd.inode, ctx))
+    const asked = this.#copies.agreement.holds() ? one : set.up
+    const replies = await set.onAll(asked, child => child.opendir(ctx, args))
     const opened = succeeded(replies)
     if (opened === NOBODY) return worst(replies)
     this.#open.set(args.fd, { opened, listing: -1, generation: set.generation })
