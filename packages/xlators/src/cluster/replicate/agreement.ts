@@ -25,6 +25,11 @@ export class Agreement {
   #askedFor = -1
   #agreed = false
   #asking = false
+  /**
+   * Grows when bricks that agreed do not any more: somebody has blamed one of them, and what was
+   * learnt of copies before is not to be trusted.
+   */
+  epoch = 0
   /** Counts what this client has blamed on bricks: an answer from before is worth nothing. */
   #broken = 0
 
@@ -64,6 +69,7 @@ export class Agreement {
         const empty = replies.every(
           reply => reply?.ok === true && reply.xdata?.getNumber(LINK_COUNT) === 0,
         )
+        if (this.#agreed && !empty) this.epoch += 1
         this.#agreed = empty && broken === this.#broken
         this.#askedAt = asked
         this.#askedFor = generation

@@ -88,7 +88,8 @@ export class Copies {
   /** What is known of the inode, if it is still to be trusted. */
   known(inode: Inode): InodeState | undefined {
     const state = this.#states.get(inode)
-    return state?.generation === this.#set.generation ? state : undefined
+    if (state?.generation !== this.#set.generation) return undefined
+    return state.epoch === this.agreement.epoch ? state : undefined
   }
 
   /** What is known of an object of which every copy is good. */
@@ -105,7 +106,8 @@ export class Copies {
   /** Remembers what the answers of all bricks said. */
   learn(inode: Inode, generation: number, found: Interpretation): InodeState {
     const { data, metadata, accused } = found
-    const state: InodeState = { data, metadata, accused, generation }
+    const { epoch } = this.agreement
+    const state: InodeState = { data, metadata, accused, generation, epoch }
     this.#states.set(inode, state)
     return state
   }
@@ -133,6 +135,7 @@ export class Copies {
       metadata: what === 'data' ? state.metadata : without(state.metadata, members),
       accused: what === 'metadata' ? state.accused : state.accused | members,
       generation: state.generation,
+      epoch: state.epoch,
     })
   }
 
@@ -264,6 +267,8 @@ export class Copies {
   ): Promise<R | Failure> {
     const set = this.#set
     if (!set.hasQuorum(set.up)) return NO_QUORUM
+    // Asked now and then, so that readers of open files hear of new blame, too.
+    this.agreement.holds()
     const known = this.known(inode)
     let state = known ?? (await this.state(ctx, inode))
     if ('ok' in state) return state

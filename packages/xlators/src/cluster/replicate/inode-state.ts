@@ -17,6 +17,8 @@ export interface InodeState {
   readonly accused: Members
   /** `ReplicaSet.generation` when it was learnt. */
   readonly generation: number
+  /** `Agreement.epoch` when it was learnt. */
+  readonly epoch: number
 }
 
 /** One brick's answer as far as it says how good its copy is. */
