@@ -1,7 +1,7 @@
 /**
  * HealDaemon: the self-heal daemon's part in one set. It sweeps the heal indices of this server's
- * bricks when it starts, when a brick comes back, when somebody asks, and every heal-timeout; and
- * crawls the whole set when asked. One of these at a time.
+ * bricks when it starts, when a brick comes back, when something has come into an index, when
+ * somebody asks, and every heal-timeout; and crawls the whole set when asked. One of these at a time.
  * Source: xlators/cluster/afr/src/afr-self-heald.c.
  */
 
@@ -11,6 +11,7 @@ import { indices } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { tidyAside } from './aside-tidy.ts'
 import { crawl } from './crawl.ts'
+import { IndexView } from './index-view.ts'
 import type { HealMemory } from './memory.ts'
 import { HEAL_CTX, type Sweeper, sweepIndex, type Tally } from './sweep.ts'
 
@@ -20,6 +21,12 @@ const AT_ONCE_DEFAULT = 16
 const HISTORY_MAX = 50
 /** After a sweep that could not heal everything; doubled each time, up to heal-timeout. */
 const RETRY_FIRST_MS = 15_000
+/**
+ * How often bricks are asked how much there is in their indices. A client may lose a brick that this
+ * daemon does not (it hangs while nothing is asked of it, or the way between those two is broken): no
+ * return of a brick tells of what was missed then.
+ */
+const WATCH_MS = 5_000
 const NODE_UUID = 'trusted.glusterfs.node-uuid'
 
 type Crawl = { -readonly [K in keyof CrawlStatistics]: CrawlStatistics[K] }
@@ -29,6 +36,9 @@ export class HealDaemon {
   readonly #memory: HealMemory
   readonly #history: Crawl[] = []
   #timer: Timer | undefined
+  #watch: Timer | undefined
+  /** By brick: how much the last sweep had to leave in its index. */
+  readonly #left = new Map<number, number>()
   #retryMs = RETRY_FIRST_MS
   #stopped = true
   #indexWanted = false
@@ -51,11 +61,13 @@ export class HealDaemon {
   start(): void {
     this.#stopped = false
     this.#arm()
+    this.#armWatch()
   }
 
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#watch?.cancel()
     // Heals under way wait for bricks whose links are about to be closed: they end with them.
     this.#indexWanted = false
     this.#fullWanted = false
@@ -90,6 +102,35 @@ export class HealDaemon {
       this.sweep()
       if (!this.#stopped) this.#arm()
     })
+  }
+
+  #armWatch(): void {
+    this.#watch = this.#set.env.clock.after(WATCH_MS, () => {
+      this.#lookForMore()
+        .catch((bug: unknown) => {
+          this.#set.env.log.critical('watching indices failed with an exception', {
+            error: String(bug),
+          })
+        })
+        .finally(() => {
+          if (!this.#stopped) this.#armWatch()
+        })
+    })
+  }
+
+  /** Sweeps when an index has more in it than the last sweep had to leave there. */
+  async #lookForMore(): Promise<void> {
+    const set = this.#set
+    if (this.working || !this.#enabled || set.up !== set.all) return
+    for (const index of await this.#ownBricks()) {
+      const count = await this.#count(index)
+      if (count !== undefined && count > (this.#left.get(index) ?? 0)) return this.sweep()
+    }
+  }
+
+  async #count(index: number): Promise<number | undefined> {
+    const count = await new IndexView(this.#set, index, HEAL_CTX).count()
+    return typeof count === 'number' ? count : undefined
   }
 
   #wake(): void {
@@ -143,6 +184,11 @@ export class HealDaemon {
     const sweeper = this.#sweeper()
     await (type === 'INDEX' ? sweepIndex(sweeper, index, tally) : crawl(sweeper, index, tally))
     Object.assign(record, tally, { ended: this.#now() })
+    if (type === 'INDEX') {
+      // What came in since is not among those that could not be healed.
+      const count = (await this.#count(index)) ?? 0
+      this.#left.set(index, Math.min(count, tally.failed + tally.splitBrain))
+    }
     return tally.failed > 0
   }
 

@@ -1,0 +1,58 @@
+/** When the self-heal daemon sweeps: also for what no return of a brick tells it of. */
+
+import { writeFileSync } from 'node:fs'
+import { BrickSet, until } from '@ashlar/testkit'
+import { afterEach, expect, it } from 'vitest'
+import { healerOf, type HealingXlator } from '../healer.ts'
+import { replicate } from '../index.ts'
+
+/** The indices are looked at every five seconds; heal-timeout is ten minutes. */
+const HEAL_MS = 20_000
+const OPTIONS = { 'granular-entry-heal': 'on', 'quorum-type': 'auto' }
+const DAEMON = {
+  ...OPTIONS,
+  'iam-self-heal-daemon': 'on',
+  'data-self-heal': 'on',
+  'metadata-self-heal': 'on',
+  'entry-self-heal': 'on',
+}
+
+let bricks: BrickSet
+afterEach(() => bricks.stop())
+
+it('heals what a client has missed on a brick that the daemon never lost', async () => {
+  bricks = await BrickSet.start({ count: 3 })
+  const daemon = await bricks.join(replicate, DAEMON)
+  const healer = healerOf(daemon.top as HealingXlator)
+  const client = await bricks.join(replicate, OPTIONS)
+  await client.cut(1)
+  await client.volume.write('/f', 'written without brick 1')
+  await client.mend(1)
+  await until('all is healed', HEAL_MS, async () => {
+    const counts = (await healer?.counts()) ?? []
+    return (await bricks.brick(1).read('/f')) !== undefined && counts.every(count => count === 0)
+  })
+  expect(await bricks.brick(1).read('/f')).toBe('written without brick 1')
+}, 40_000)
+
+it('does not sweep over and over for what cannot be healed', async () => {
+  bricks = await BrickSet.start({ count: 3 })
+  await bricks.write('/torn', 'whole', [0, 1, 2])
+  for (const [index, root] of bricks.roots.entries()) {
+    writeFileSync(`${root}/torn`, `by ${index}`)
+    for (const other of [0, 1, 2])
+      if (other !== index) await bricks.blame(index, '/torn', other, [1, 0, 0])
+  }
+  const daemon = await bricks.join(replicate, DAEMON)
+  const healer = healerOf(daemon.top as HealingXlator)
+  const crawls = (): number => healer?.statistics().filter(each => each.splitBrain > 0).length ?? 0
+  const ended = (): boolean =>
+    healer?.statistics().every(each => each.ended !== undefined) === true && crawls() > 0
+  await until('the first sweep has ended', HEAL_MS, ended)
+  const before = crawls()
+  const requests = (): number => daemon.meddler(0).requests
+  const quiet = requests()
+  await until('the indices were looked at', HEAL_MS, () => requests() >= quiet + 2)
+  expect(ended()).toBe(true)
+  expect(crawls()).toBe(before)
+}, 60_000)
