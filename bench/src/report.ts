@@ -1,5 +1,31 @@
 /** The result as a table and as JSON: medians, and ratios of the same run. */
 
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
+
+/** A line on standard output. */
+export function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Writes a result, with what is to be known of the machine, to bench/results/<time>.json. */
+export function keepResults(result: Readonly<Record<string, unknown>>): void {
+  mkdirSync(RESULTS, { recursive: true })
+  const file = join(RESULTS, `${new Date().toISOString().replaceAll(':', '-')}.json`)
+  const machine = {
+    cpus: cpus().length,
+    kernel: release(),
+    node: process.version,
+    load: loadavg(),
+  }
+  writeFileSync(file, `${JSON.stringify({ machine, ...result }, null, 2)}\n`)
+  say(`written: ${file}`)
+}
+
 export interface Result {
   readonly row: string
   readonly unit: string
@@ -40,7 +66,12 @@ export function table(results: readonly Result[], targets: readonly string[]): s
     })
     return [result.row, result.unit, ...targets.map(name => shown(medians.get(name))), ...ratios]
   })
-  const all = [head, ...lines]
+  return columns([head, ...lines])
+}
+
+/** Lines of cells below each other; the first column to the left, numbers to the right. */
+export function columns(all: readonly (readonly string[])[]): string {
+  const head = all[0] ?? []
   const widths = head.map((_, column) =>
     Math.max(...all.map(cells => (cells[column] as string).length)),
   )

@@ -1,10 +1,24 @@
 /** A file system under measurement: somewhere to work, and how to begin and end it. */
 
+import { say } from './report.ts'
+
 export interface Target {
   readonly name: string
   /** Resolves with the directory to work in. */
   start(): Promise<string>
   stop(): Promise<void>
+}
+
+/** A volume, and what can be done to it. */
+export interface VolumeTarget extends Target {
+  readonly volume: string
+  /** Runs its command; gives the output, throws when it fails. */
+  gluster(...words: readonly string[]): string
+  /** Where the brick lies, counted from 0. */
+  brickPath(index: number): string
+  /** Mounts it; `start` has done so once. Resolves with the directory. */
+  mount(): Promise<string>
+  unmount(): void
 }
 
 /** What kind of volume is measured. */
@@ -26,4 +40,18 @@ export function volumeShape(text: string): VolumeShape {
 /** A target that is not to be had on this machine, with the reason. */
 export class UnavailableError extends Error {
   override name = 'UnavailableError'
+}
+
+/** Starts those that are to be had; gives the directories to work in. */
+export async function startAll<T extends Target>(targets: readonly T[]): Promise<Map<T, string>> {
+  const started = new Map<T, string>()
+  for (const target of targets) {
+    try {
+      started.set(target, await target.start())
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      say(`${target.name}: left out: ${error.message}`)
+    }
+  }
+  return started
 }

@@ -5,7 +5,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { run, until } from '../command.ts'
-import { type Target, UnavailableError, type VolumeShape } from '../target.ts'
+import { UnavailableError, type VolumeShape, type VolumeTarget } from '../target.ts'
 
 const GLUSTERD = '/usr/sbin/glusterd'
 const GLUSTER = '/usr/sbin/gluster'
@@ -17,17 +17,33 @@ export function isInstalled(): boolean {
   return [GLUSTERD, GLUSTER, GLUSTERFS].every(path => existsSync(path))
 }
 
-export function glusterfs(directory: string, shape: VolumeShape): Target {
+export function glusterfs(directory: string, shape: VolumeShape): VolumeTarget {
   const home = `${directory}/glusterfs`
   const mountpoint = `${home}/mnt`
   const pidFile = `${home}/glusterd.pid`
-  const gluster = (...words: string[]): string => run(GLUSTER, ['--mode=script', ...words])
+  const gluster = (...words: readonly string[]): string => run(GLUSTER, ['--mode=script', ...words])
+  const brickPath = (index: number): string => `${home}/b${index + 1}`
+  const mount = async (): Promise<string> => {
+    run(GLUSTERFS, [`--volfile-server=${HOST}`, `--volfile-id=${VOLUME}`, mountpoint])
+    await until('the mount', 15, () =>
+      readFileSync('/proc/self/mounts', 'utf8').includes(` ${mountpoint} fuse.glusterfs`),
+    )
+    return mountpoint
+  }
+  const unmount = (): void => {
+    run('umount', [mountpoint])
+  }
   return {
     name: 'glusterfs',
+    volume: VOLUME,
+    gluster,
+    brickPath,
+    mount,
+    unmount,
     async start() {
       if (!isInstalled()) throw new UnavailableError('glusterfs-server is not installed')
-      const bricks = Array.from({ length: shape.bricks }, (_, i) => `b${i + 1}`)
-      for (const part of ['mnt', ...bricks]) mkdirSync(`${home}/${part}`, { recursive: true })
+      const bricks = Array.from({ length: shape.bricks }, (_, i) => brickPath(i))
+      for (const path of [mountpoint, ...bricks]) mkdirSync(path, { recursive: true })
       run(GLUSTERD, ['-p', pidFile])
       await until('glusterd of GlusterFS', 30, () => {
         try {
@@ -36,17 +52,13 @@ export function glusterfs(directory: string, shape: VolumeShape): Target {
           return false
         }
       })
-      const paths = bricks.map(brick => `${HOST}:${home}/${brick}`)
+      const paths = bricks.map(brick => `${HOST}:${brick}`)
       gluster('volume', 'create', VOLUME, ...shape.words, ...paths, 'force')
       gluster('volume', 'start', VOLUME)
-      run(GLUSTERFS, [`--volfile-server=${HOST}`, `--volfile-id=${VOLUME}`, mountpoint])
-      await until('the mount', 15, () =>
-        readFileSync('/proc/self/mounts', 'utf8').includes(` ${mountpoint} fuse.glusterfs`),
-      )
-      return mountpoint
+      return mount()
     },
     async stop() {
-      run('umount', [mountpoint])
+      unmount()
       gluster('volume', 'stop', VOLUME)
       process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGTERM')
     },
