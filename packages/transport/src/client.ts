@@ -42,9 +42,15 @@ const RETRY_MAX_MS = 3000
 const CONNECT_TIMEOUT_MS = 10_000
 /** A call fails when it was not answered for so long (GlusterFS: frame-timeout). */
 const FRAME_TIMEOUT_MS = 1800 * 1000
-/** Parts of a ping-timeout: silence of two sends a ping, of all ends the connection. */
-const PING_TICKS = 8
-const PING_AFTER_TICKS = 2
+/** Parts of a ping-timeout in which silence is counted. */
+const PING_TICKS = 16
+/** Silence of so many sends a ping. */
+const PING_AFTER_TICKS = 4
+/**
+ * Silence of so many ends the connection. The part in which it began is not counted, and one is left
+ * for what follows: nobody above waits longer than the ping-timeout.
+ */
+const PING_SILENT_TICKS = PING_TICKS - 2
 /** How often unanswered calls are looked at when there are no pings. */
 const SWEEP_MS = 10_000
 
@@ -320,7 +326,7 @@ export class RpcClient {
     this.#queued = connection.queued
     this.#silentTicks = silent ? this.#silentTicks + 1 : 0
     if (this.#pingTimeoutMs > 0) {
-      if (this.#silentTicks >= PING_TICKS) {
+      if (this.#silentTicks >= PING_SILENT_TICKS) {
         this.#options.env.log.warning('no answer for the ping-timeout, disconnecting', {
           name: this.#options.name,
           seconds: this.#pingTimeoutMs / 1000,

@@ -222,6 +222,67 @@ describe('a connection', () => {
     expect(elapsed).toBeLessThan(1500)
   })
 
+  test('nobody waits longer than the ping-timeout from the last sign of life', async () => {
+    let say: (text: Buffer) => void = () => {}
+    const silent = await env.network.listen(LOOPBACK, stream => {
+      say = text => stream.write([text])
+      return {
+        opened: () => {},
+        target: () => undefined,
+        received: () => {},
+        drained: () => {},
+        closed: () => {},
+      }
+    })
+    cleanups.push(() => silent.close())
+    // Time is the test's own: only the sockets are real.
+    let now = 0
+    const timers = new Map<object, { at: number; action: () => void }>()
+    const clock: Env['clock'] = {
+      monotonic: () => now,
+      wall: () => ({ sec: 0, nsec: 0 }),
+      after: (ms, action) => {
+        const timer = { cancel: () => void timers.delete(timer) }
+        timers.set(timer, { at: now + ms, action })
+        return timer
+      },
+    }
+    const pass = async (ms: number): Promise<void> => {
+      for (const end = now + ms; now < end; ) {
+        now += 1
+        for (const [timer, { at, action }] of timers) {
+          if (at <= now && timers.delete(timer)) action()
+        }
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+    let heard = 0
+    const client = await connected(() => silent.address, {
+      env: { ...env, clock },
+      pingTimeoutMs: 16_000,
+      callback: () => {
+        heard += 1
+      },
+    })
+    let failed = false
+    const reply = client.call(fopProgram, P.NULL, undefined).then(value => {
+      failed = true
+      return value
+    })
+    // The server goes silent just after its silence was last measured.
+    await pass(1001)
+    const call = [1, 0, 2, callbackProgram.number, callbackProgram.version, 0, 0, 0, 0, 0]
+    const record = Buffer.alloc(4 + call.length * 4)
+    for (const [i, word] of [0x8000_0000 + call.length * 4, ...call].entries())
+      record.writeUInt32BE(word, i * 4)
+    say(record)
+    await until('the sign of life', () => heard === 1)
+    await pass(12_000)
+    expect(failed).toBe(false)
+    await pass(4000)
+    expect(isFailure(await reply)).toBe(true)
+  })
+
   test('stays while the server answers pings, however long a call takes', async () => {
     let release: (() => void) | undefined
     const { address } = await serve(call => {
