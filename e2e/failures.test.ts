@@ -77,6 +77,32 @@ describe.skipIf(obstacle !== undefined)('a volume in trouble', () => {
     expect(await undisturbed).toBeLessThan(CALM_MS_MAX)
   })
 
+  test('translators come and go while files are made and written', async () => {
+    const { cluster } = volume
+    const kept = await fs.open(volume.at('kept-open'), 'w+')
+    let over = false
+    const making = (async () => {
+      let made = 0
+      for (; !over; made++) {
+        const name = volume.at(`made-${made}`)
+        await fs.writeFile(name, `made ${made}`)
+        await kept.write(`round ${String(made).padStart(6, '0')}`, 0)
+        expect(await fs.readFile(name, 'utf8')).toBe(`made ${made}`)
+      }
+      return made
+    })()
+    for (const value of ['off', 'on', 'off', 'on']) {
+      await cluster.command('volume', 'set', 'gv0', 'performance.write-behind', value)
+    }
+    over = true
+    const made = await making
+    expect(made).toBeGreaterThan(0)
+    await kept.close()
+    expect(await fs.readFile(volume.at('kept-open'), 'utf8')).toBe(
+      `round ${String(made - 1).padStart(6, '0')}`,
+    )
+  })
+
   test('a brick that hangs: calls fail within the ping-timeout', async () => {
     const { cluster } = volume
     const [stuck] = (await filesOn(1, 1, 'stuck')) as [string]

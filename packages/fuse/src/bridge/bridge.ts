@@ -6,7 +6,7 @@
  * being switched waits until that is done, and what had begun ends on the old one.
  */
 
-import { type Env, Errno, type Graph, type GraphEvent } from '@ashlar/core'
+import { delay, type Env, Errno, type Graph, type GraphEvent } from '@ashlar/core'
 import type { FuseDevice } from '../device.ts'
 import { Opcode, OUT_HEADER_BYTES } from '../protocol/constants.ts'
 import { INIT_OUT } from '../protocol/table.ts'
@@ -18,6 +18,10 @@ import { raiseReadAhead } from './read-ahead.ts'
 import { Request } from './request.ts'
 import { negotiate } from './session.ts'
 import { BridgeState } from './state.ts'
+
+/** How long a change of graph waits for requests that are in progress, and how often it looks. */
+const QUIET_MS = 10_000
+const QUIET_POLL_MS = 2
 
 /** Requests that have begun on one graph. */
 interface Tenure {
@@ -102,6 +106,7 @@ export class FuseBridge {
 
   async #switch(next: Graph): Promise<void> {
     const tenure = this.#tenure
+    await this.#quiet(tenure)
     this.#adoptTable(next)
     const left = await moveToGraph(this.#state, next)
     tenure.graph.inodes.setInvalidator(undefined)
@@ -112,6 +117,19 @@ export class FuseBridge {
     const held = this.#held ?? []
     this.#held = undefined
     for (const message of held) this.#receive(message, message.length, true)
+  }
+
+  /**
+   * Waits for what is in progress: a file that is being opened now would be opened on the old graph
+   * and be missed by the move. Those who wait for a lock begin anew on the next graph; who hangs for
+   * longer than `QUIET_MS` (on a brick that hangs) may lose the file it opens.
+   */
+  async #quiet(tenure: Tenure): Promise<void> {
+    const { env, waiting } = this.#state
+    const until = env.clock.monotonic() + QUIET_MS
+    while (tenure.running > waiting.size && env.clock.monotonic() < until) {
+      await delay(env.clock, QUIET_POLL_MS)
+    }
   }
 
   /** Unmounts. `lazy`: also when it is in use. 0 or −errno; `closed` tells when it is over. */
