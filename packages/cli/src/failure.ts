@@ -16,6 +16,8 @@ export interface FailureForm {
   readonly text: (message: string) => string
   /** opErrno of the document. */
   readonly errno?: number
+  /** The exit status of a document keeps the failure, where GlusterFS's does. */
+  readonly documentFails?: boolean
   /** What else the document holds. */
   readonly body?: readonly XmlElement[]
   /** cliOp and output of the document. */
@@ -55,7 +57,7 @@ function showRefusal(input: CommandInput, form: FailureForm, error: RefusedError
         ...body,
       ]),
     )
-    return 0
+    return form.documentFails === true ? exitStatus : 0
   }
   terminal.err(form.text(message))
   return exitStatus

@@ -18,16 +18,28 @@ export interface GlobalOptions {
 /** What the command line asks for besides commands. */
 export type Immediate = 'help' | 'version' | 'logdir' | 'statedumpdir'
 
+export interface Problem {
+  readonly text: string
+  /** The usage follows. */
+  readonly usage: boolean
+  /** Where not the usual ones: the exit status, and standard error. */
+  readonly status?: number
+}
+
 export interface ParsedLine {
   readonly words: readonly string[]
   readonly options: GlobalOptions
   readonly immediate: Immediate | undefined
   /** An option that is not known, or a value that it cannot have. */
-  readonly problem: { readonly text: string; readonly usage: boolean } | undefined
+  readonly problem: Problem | undefined
 }
 
 /** Options that are accepted for scripts' sake and have nothing to do here. */
-const WITHOUT_EFFECT = new Set(['nolog', 'log-file', 'log-level', 'inet6', 'secure-mgmt'])
+const WITHOUT_EFFECT = new Set(['nolog', 'log-file', 'inet6', 'secure-mgmt'])
+
+const LOG_LEVELS = new Set(['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'TRACE', 'NONE'])
+/** Exit status of a timeout that is none: −2, as GlusterFS has it. */
+const BAD_TIMEOUT = 254
 
 const IMMEDIATE: Readonly<Record<string, Immediate>> = {
   help: 'help',
@@ -108,15 +120,20 @@ function applyOption(
       options.ignoreWarnings = true
       return undefined
     case 'timeout': {
+      if (value === undefined) break
       const seconds = Number(value)
       if (!Number.isInteger(seconds) || seconds <= 0) {
-        return { text: 'timeout value should be a positive integer', usage: false }
+        const text = 'timeout value should be a positive integer'
+        return { text, usage: false, status: BAD_TIMEOUT }
       }
       options.timeoutSeconds = seconds
       return undefined
     }
     case 'remote-host':
       return { text: 'Managing another host is not available yet.', usage: false }
+    case 'log-level':
+      if (!LOG_LEVELS.has(value ?? '')) break
+      return undefined
     default:
       if (WITHOUT_EFFECT.has(name)) return undefined
   }

@@ -42,9 +42,11 @@ export async function runLine(
 ): Promise<number> {
   const line = parseLine(argv)
   if (line.problem !== undefined) {
-    terminal.out(line.problem.text)
-    if (line.problem.usage) terminal.out(USAGE)
-    return line.problem.usage ? BAD_OPTION : 1
+    const { text, usage, status } = line.problem
+    if (status === undefined) terminal.out(text)
+    else terminal.err(text)
+    if (usage) terminal.out(USAGE)
+    return status ?? (usage ? BAD_OPTION : 1)
   }
   if (line.immediate !== undefined) return immediately(line.immediate, terminal, environment)
   return runWords(line.words, { ...line.options, ...forced }, terminal, environment)

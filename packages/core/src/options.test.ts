@@ -86,7 +86,7 @@ describe("refusals say it in GlusterFS's words", () => {
       spec('time', { min: 0, max: 60 }),
       "'120' in 'option k 2min' is out of range [0 - 60]",
     ],
-    ['k', '101%', spec('percent'), "'101' in 'option k 101%' is out of range [0 - 100]"],
+    ['k', '101%', spec('percent'), "'101.000000' in 'option k 101%' is out of range [0 - 100]"],
     ['k', 'x%', spec('percent'), 'invalid percent format "x%" in "option k"'],
     ['k', '', spec('double'), 'invalid number format "" in option "k"'],
     ['k', 'a/b', spec('path'), "option k a/b: 'a/b' is not an absolute path name"],

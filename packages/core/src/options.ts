@@ -90,6 +90,9 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   p: 1024 ** 5,
 }
 
+/** What 64 bits hold. */
+const SIZE_BYTES_MAX = 2 ** 64
+
 /** `256MB` → bytes (units of 1024); undefined when it is no size. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
@@ -200,14 +203,19 @@ function percent(key: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)%?$/.exec(text)
   if (match === null) throw new OptionError(`invalid percent format "${text}" in "option ${key}"`)
   const value = Number(match[1])
-  if (value > 100)
-    throw new OptionError(`'${value}' in 'option ${key} ${text}' is out of range [0 - 100]`)
+  if (value > 100) {
+    const shown = value.toFixed(6)
+    throw new OptionError(`'${shown}' in 'option ${key} ${text}' is out of range [0 - 100]`)
+  }
   return value
 }
 
 function percentOrSize(key: string, text: string, spec: OptionSpec): PercentOrSize {
   if (text.endsWith('%')) return { percent: percent(key, text) }
-  return { bytes: number(key, text, parseSize(text), spec) }
+  const bytes = parseSize(text)
+  if (bytes === undefined || bytes > SIZE_BYTES_MAX)
+    throw new OptionError(`invalid number format "${text}" in "option ${key}"`)
+  return { bytes: number(key, text, bytes, spec) }
 }
 
 /**

@@ -171,15 +171,14 @@ export class Manager {
     const key = completeKey(word)
     const row = key === undefined ? undefined : rowsOf(key)[0]
     if (key === undefined || row === undefined) {
-      const hint = suggestion(word)
-      throw new ManagementError(
-        'OPTION_UNKNOWN',
-        hint ?? `Option with name: ${word} does not exist`,
-      )
+      throw new ManagementError('OPTION_UNKNOWN', suggestion(word))
     }
     if (row.global === true) {
       return this.poolOptions().find(each => each.key === key) ?? optionView(row, new Map())
     }
+    // What the volume was made with, until it is set.
+    if (key === 'config.transport' && !volume.options.has(key))
+      return { key, value: volume.transport, isDefault: false }
     return optionView(row, volume.options)
   }
 
@@ -203,8 +202,7 @@ export class Manager {
     if (key !== undefined) {
       throw new ManagementError('OPTION_REFUSED', 'Not a valid option for all volumes')
     }
-    const hint = suggestion(word)
-    throw new ManagementError('OPTION_UNKNOWN', hint ?? `Option with name: ${word} does not exist`)
+    throw new ManagementError('OPTION_UNKNOWN', suggestion(word))
   }
 
   help(): OptionHelp[] {
@@ -305,6 +303,5 @@ export class Manager {
 }
 
 function unknownOption(message: string, word: string): ManagementError {
-  const hint = suggestion(word)
-  return new ManagementError('OPTION_UNKNOWN', hint === undefined ? message : `${message}\n${hint}`)
+  return new ManagementError('OPTION_UNKNOWN', `${message}\n${suggestion(word)}`)
 }

@@ -123,8 +123,10 @@ function parseCount(
   word: string | undefined,
   counts: ReadonlyMap<string, number | undefined>,
 ): number {
-  const count = Number(word)
-  if (word === undefined || !Number.isInteger(count)) throw new UsageError('')
+  const number = Number(word)
+  if (word === undefined) throw new UsageError('')
+  if (option !== 'replica' && !Number.isInteger(number)) throw new UsageError('')
+  const count = Number.isInteger(number) ? number : 0
   if (option === 'arbiter' || option === 'thin-arbiter') {
     const replica = counts.get('replica')
     if (replica === undefined) {
@@ -178,9 +180,6 @@ function disperseShape(
   }
   const data = counts.get('disperse-data')
   const given = counts.get('redundancy')
-  if (data !== undefined && given === undefined && counts.get('disperse') === undefined) {
-    throw new UsageError('Please provide redundancy count along with disperse-data count')
-  }
   const sum = data === undefined || given === undefined ? undefined : data + given
   const total = counts.get('disperse') ?? sum ?? bricks
   if (total <= 2) throw new UsageError('number of bricks must be greater than 2')

@@ -7,6 +7,7 @@ import { type Command, UsageError } from '../command.ts'
 import { reporting, show } from '../failure.ts'
 
 export const uuidGet: Command = async input => {
+  if (input.words.length > 0) throw new UsageError('')
   const { uuid } = await input.api.get<ServerView>('/server')
   const text = `UUID: ${uuid}`
   return show(input, {
@@ -17,6 +18,7 @@ export const uuidGet: Command = async input => {
 }
 
 export const getWorkDirectory: Command = async input => {
+  if (input.words.length > 0) throw new UsageError('')
   const { workDirectory } = await input.api.get<ServerView>('/server')
   input.terminal.out(workDirectory)
   return 0

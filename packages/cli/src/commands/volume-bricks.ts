@@ -73,10 +73,11 @@ function parseAddWords(words: readonly string[]): AddBricksRequest {
   return { ...counts, bricks: parseBricks(words.slice(at, force ? -1 : undefined)), force }
 }
 
+/** What is no number counts as none. */
 function countOf(word: string | undefined): number {
   const count = Number(word)
-  if (word === undefined || !Number.isInteger(count)) throw new UsageError('')
-  return count
+  if (word === undefined) throw new UsageError('')
+  return Number.isInteger(count) ? count : 0
 }
 
 const STEPS = ['start', 'commit', 'stop', 'status', 'force'] as const
@@ -142,11 +143,20 @@ function brickOf(word: string): BrickWord {
   return brick as BrickWord
 }
 
+function replacementOf(word: string): BrickWord {
+  if (!/^.+:\//.test(word))
+    throw new UsageError(`wrong brick type: ${word}, use <HOSTNAME>:<export-dir-abs-path>`)
+  return brickOf(word)
+}
+
 export const replaceBrick: Command = async input => {
   const [name, source, target, first, second, ...more] = input.words
   if (name === undefined || source === undefined || target === undefined) throw new UsageError('')
   if (first === undefined || second === undefined || more.length > 0) throw new UsageError('')
-  const request: ReplaceBrickRequest = { brick: brickOf(source), replacement: brickOf(target) }
+  const request: ReplaceBrickRequest = {
+    brick: brickOf(source),
+    replacement: replacementOf(target),
+  }
   if (first !== 'commit' || second !== 'force') {
     throw new UsageError(
       `Invalid option '${first}' '${second}' for replace-brick. ` +

@@ -146,8 +146,8 @@ function infoOfOne(input: CommandInput, name: string): Promise<number> {
   })
 }
 
+/** Further words are passed over, as GlusterFS does. */
 export const volumeList: Command = async input => {
-  if (input.words.length > 0) throw new UsageError('')
   const names = (await input.api.get<VolumeView[]>('/volumes')).map(volume => volume.name)
   return show(input, {
     json: { volumes: names },

@@ -22,8 +22,16 @@ function operationForm(
 }
 
 const SET_FORM = operationForm('volume set', 'volSet', () => 'Set volume unsuccessful')
-const RESET_FORM = operationForm('volume reset', 'volReset', () => 'reset volume unsuccessful')
-const GET_FORM = operationForm('volume get option', 'volGetopts', message => message)
+const RESET_FORM = operationForm('volume reset', 'volReset', message => message)
+const GET_FORM: FailureForm = {
+  ...operationForm(
+    'volume get option',
+    'volGetopts',
+    message => `volume get option: failed: ${message}`,
+  ),
+  errno: 0,
+  documentFails: true,
+}
 
 export const setOptions: Command = async input => {
   const [name, ...words] = input.words

@@ -44,24 +44,21 @@ export interface StatusWords {
 export function parseStatusWords(words: readonly string[]): StatusWords {
   const [volume = 'all', ...rest] = words
   const types: string[] = [...TYPES]
-  let brick: string | undefined
-  let daemon: string | undefined
-  let type: StatusType = 'plain'
-  for (const [at, word] of rest.entries()) {
-    const chosen = chooseWord(types, word)
-    if (at === 0 && chosen === undefined) {
-      if (volume === 'all') throw new UsageError('Cannot specify brick/nfs for "all"')
-      if (DAEMONS.has(word)) daemon = word
-      else if (word.includes(':')) brick = word
-      else throw new UsageError(`${word} is not a valid status option`)
-    } else if (chosen !== undefined && type === 'plain') {
-      type = chosen as StatusType
-    } else {
-      throw new UsageError(`${word} is not a valid status option`)
-    }
+  const last = rest.at(-1)
+  const type = last === undefined ? 'plain' : chooseWord(types, last)
+  // Two words are a daemon or brick and what to tell of it; one is either.
+  const subject = rest.length > 1 || type === undefined ? rest[0] : undefined
+  if (rest.length > 2 || (type === undefined && (rest.length > 1 || volume === 'all'))) {
+    throw new UsageError(`${last} is not a valid status option`)
   }
-  refuseType(type, brick, daemon)
-  return { volume, brick, daemon, type }
+  if (volume === 'all' && subject !== undefined) {
+    throw new UsageError('Cannot specify brick/nfs for "all"')
+  }
+  const daemon = subject !== undefined && DAEMONS.has(subject) ? subject : undefined
+  const brick = daemon === undefined ? subject : undefined
+  const chosen = (type ?? 'plain') as StatusType
+  refuseType(chosen, brick, daemon)
+  return { volume, brick, daemon, type: chosen }
 }
 
 /** What there is not to tell of daemons and single bricks. */

@@ -46,7 +46,7 @@ export class BrickChanges {
   replace(name: string, { brick, replacement }: ReplaceBrickRequest): Promise<VolumeView> {
     return this.#desk.exclusively(async () => {
       const { store, host } = this.#desk.parts
-      const volume = this.#desk.find(name, `volume: ${name} does not exist`)
+      const volume = this.#desk.find(name)
       if (volume.status !== 'started') {
         throw new ManagementError('VOLUME_NOT_STARTED', `volume: ${name} is not started`)
       }
@@ -73,7 +73,7 @@ export class BrickChanges {
   reset(name: string, request: ResetBrickRequest): Promise<VolumeView> {
     return this.#desk.exclusively(async () => {
       const { bricks } = this.#desk.parts
-      const volume = this.#desk.find(name, `volume: ${name} does not exist`)
+      const volume = this.#desk.find(name)
       if (volume.status !== 'started') {
         throw new ManagementError('VOLUME_NOT_STARTED', `volume: ${name} is not started`)
       }

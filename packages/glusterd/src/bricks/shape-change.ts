@@ -67,7 +67,9 @@ export function shrunkVolume(volume: Volume, request: RemoveBricksRequest): Shru
   if (step === 'status' || step === 'stop') {
     throw new ManagementError(
       'OPTION_REFUSED',
-      `remove-brick not started for volume ${volume.name}.`,
+      volume.status === 'started'
+        ? `remove-brick not started for volume ${volume.name}.`
+        : `Volume ${volume.name} needs to be started to perform rebalance`,
     )
   }
   const replica = keptReplicas(volume, request)

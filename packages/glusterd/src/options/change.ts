@@ -15,6 +15,9 @@ import { valueProblem } from './values.ts'
 /** The op-version this release serves: GlusterFS 10's. */
 export const MAX_OP_VERSION = 100_000
 
+/** The xlator of options that glusterd itself follows: it is always there. */
+const OWN = 'mgmt/glusterd'
+
 /** Keys whose feature has commands of its own; `set` is refused with GlusterFS's advice. */
 const REDIRECTED: Readonly<Record<string, (value: string) => string>> = {
   'features.bitrot': () =>
@@ -38,9 +41,10 @@ const REDIRECTED: Readonly<Record<string, (value: string) => string>> = {
 }
 
 function unknown(prefix: string, word: string): ManagementError {
-  const hint = suggestion(word)
-  const tail = hint === undefined ? '' : `\n${hint}`
-  return new ManagementError('OPTION_UNKNOWN', `${prefix} ${word} does not exist${tail}`)
+  return new ManagementError(
+    'OPTION_UNKNOWN',
+    `${prefix} ${word} does not exist\n${suggestion(word)}`,
+  )
 }
 
 /** The volume's options after `settings`, in order of age. Throws ManagementError at the first fault. */
@@ -70,7 +74,12 @@ export function changedOptions(
     }
     options.set(key, value)
     checkRules(rowsOf(key), { key, value, volume, options })
-    for (const each of rowsOf(key)) rows.push([each, value])
+    for (const each of rowsOf(key)) {
+      if (each.toggle === true && each.handler !== undefined && parseBoolean(value) === undefined) {
+        throw new ManagementError('OPTION_INVALID', 'Error, Validation Failed')
+      }
+      rows.push([each, value])
+    }
   }
   checkValues(volume, options, rows)
   return options
@@ -119,14 +128,9 @@ function checkValues(
   options: Map<string, string>,
   rows: readonly (readonly [OptionRow, string])[],
 ): void {
-  for (const [row, value] of rows) {
-    if (row.toggle === true && row.handler !== undefined && parseBoolean(value) === undefined) {
-      throw new ManagementError('OPTION_INVALID', 'Error, Validation Failed')
-    }
-  }
   const present = translatorsOf({ ...volume, options })
   for (const [row, value] of rows) {
-    if (!present.has(row.xlator)) continue
+    if (!present.has(row.xlator) && row.xlator !== OWN) continue
     const problem = valueProblem(row, value)
     if (problem !== undefined) throw new ManagementError('OPTION_INVALID', problem)
   }
@@ -213,7 +217,7 @@ export function checkPoolOption(
     throw new ManagementError('OPTION_REFUSED', opVersionProblem(setting.value, opVersion))
   }
   if (key === 'cluster.max-op-version') {
-    throw new ManagementError('OPTION_REFUSED', `option ${key} is read only`)
+    throw new ManagementError('OPTION_REFUSED', 'Not a valid option to set')
   }
   const options = new Map(pool).set(key, setting.value)
   checkRules(rowsOf(key), { key, value: setting.value, volume: undefined, options })

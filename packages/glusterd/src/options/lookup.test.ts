@@ -13,6 +13,11 @@ describe('keys of options', () => {
   it.each([
     ['no.such.option', 'Did you mean nfs.drc-size or ...mem-factor?'],
     ['cluster.replica-count', 'Did you mean cluster.quorum-count?'],
+    ['nonsense', 'Did you mean leases or noatime?'],
+    ['cache-siz', 'Did you mean cache-size?'],
+    ['performance.nonsense', 'Did you mean performance.io-cache or ...nfs?'],
+    ['performance.', 'Did you mean performance.aggregate-size or ...cache-capability-xattrs?'],
+    ['.x', 'Did you mean auth.allow?'],
     ['performance.cache-sizes', 'Did you mean performance.cache-size?'],
   ])('nearest to %s', (word, answer) => {
     expect(suggestion(word)).toBe(answer)

@@ -30,28 +30,28 @@ export function isUserKey(key: string): boolean {
   return key.startsWith('user.')
 }
 
-/** `Did you mean …?` for a key that does not exist; undefined when nothing is near. */
-export function suggestion(word: string): string | undefined {
+/**
+ * `Did you mean …?` for a key that does not exist. As `volopt_trie` of glusterd-volume-set.c: the
+ * nearest domain, then the two nearest names in it; a word without a dot is a name of any domain.
+ */
+export function suggestion(word: string): string {
+  const parts = [...BY_KEY.keys()].map(key => key.split('.') as [string, string])
   const dot = word.indexOf('.')
-  if (dot <= 0) return undefined
-  const domains = [...new Set([...BY_KEY.keys()].map(domainOf))]
-  const domain = nearest(word.slice(0, dot), domains)[0]
-  if (domain === undefined) return undefined
-  const names = [...BY_KEY.keys()]
-    .filter(key => domainOf(key) === domain)
-    .map(key => key.slice(domain.length + 1))
-  const [first, second] = nearest(word.slice(dot + 1), names)
-  if (first === undefined) return undefined
-  const other = second === undefined ? '' : ` or ...${second}`
-  return `Did you mean ${domain}.${first}${other}?`
+  const [domain] = dot < 0 ? [] : nearest(word.slice(0, dot), new Set(parts.map(([name]) => name)))
+  const names = parts.filter(([name]) => domain === undefined || name === domain)
+  const [first, second] = nearest(word.slice(dot + 1), new Set(names.map(([, name]) => name)))
+  const hint = domain === undefined ? `${first}` : `${domain}.${first}`
+  const other = second === undefined ? '' : ` or ${domain === undefined ? '' : '...'}${second}`
+  return `Did you mean ${hint}${other}?`
 }
 
 function domainOf(key: string): string {
   return key.slice(0, key.indexOf('.'))
 }
 
-/** The words at the smallest edit distance, in alphabetical order. */
-function nearest(word: string, candidates: readonly string[]): string[] {
+/** The words at the smallest edit distance, in alphabetical order. All are as near to nothing. */
+function nearest(word: string, candidates: Iterable<string>): string[] {
+  if (word === '') return [...candidates].sort()
   let best = Number.POSITIVE_INFINITY
   let found: string[] = []
   for (const candidate of candidates) {

@@ -4,8 +4,11 @@
  */
 
 import { statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseBoolean, parseSize } from '@ashlar/core'
 import { distributeCount, type Volume } from '../volume/volume.ts'
+
+const TRANSPORTS = new Set(['tcp', 'rdma', 'tcp,rdma', 'rdma,tcp'])
 
 /** What a rule may look at. `volume` is undefined for `volume set all`. */
 export interface RuleInput {
@@ -39,11 +42,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     if (low === undefined || high === undefined || high === 0 || low <= high) return undefined
     return `cache-min-file-size (${smallest}) is greater than cache-max-file-size (${largest})`
   },
-  'subvols-per-directory'({ key, value, volume }) {
-    const count = Number(value)
-    if (!Number.isInteger(count)) {
-      return `${value} is not an integer. ${key} expects a valid integer value.`
-    }
+  'subvols-per-directory'({ value, volume }) {
+    const count = Number.parseInt(value, 10)
+    // Numbers alone are judged here; the translator knows the rest.
+    if (Number.isNaN(count)) return undefined
     const subvolumes = volume === undefined ? 0 : distributeCount(volume)
     if (count <= subvolumes) return undefined
     return `subvols-per-directory(${count}) is greater than the number of subvolumes(${subvolumes}).`
@@ -54,9 +56,21 @@ export const RULES: Readonly<Record<string, Rule>> = {
       return `${value} is not an integer. ${key} expects a valid integer value.`
     }
     const replicas = volume?.replicaCount ?? 1
-    if (volume?.kind !== 'replicate') return `Cannot set ${key} for a non-replicate volume.`
     if (count >= 1 && count <= replicas) return undefined
     return `${count} in ${key} ${value} is out of range [1 - ${replicas}]`
+  },
+  'defrag-throttle-option'({ key, value }) {
+    const cores = availableParallelism()
+    if (['lazy', 'normal', 'aggressive'].includes(value.toLowerCase())) return undefined
+    if (/^\d+$/.test(value) && Number(value) > 0 && Number(value) <= cores) return undefined
+    return (
+      `${key} should be {lazy|normal|aggressive} or a number up to number of cores available ` +
+      `(cores available - ${cores})`
+    )
+  },
+  transport({ value }) {
+    if (TRANSPORTS.has(value)) return undefined
+    return `transport-type ${value} does not exist`
   },
   replica({ key, volume }) {
     if (volume?.kind === 'replicate') return undefined

@@ -293,7 +293,7 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   { key: 'storage.max-hardlinks', xlator: 'storage/posix', option: 'max-hardlinks', default: '100', kind: 'int', min: 0, opVersion: 40000, documented: true },
   { key: 'features.ctime', xlator: 'storage/posix', option: 'ctime', default: 'on', kind: 'bool', opVersion: 40100, documented: true },
   { key: 'config.memory-accounting', xlator: 'mgmt/glusterd', option: 'config', handler: 'config', opVersion: 2, client: true, unlisted: true },
-  { key: 'config.transport', xlator: 'mgmt/glusterd', option: 'config', handler: 'config', opVersion: 2, unlisted: true },
+  { key: 'config.transport', xlator: 'mgmt/glusterd', option: 'config', handler: 'config', opVersion: 2, unlisted: true, rule: 'transport' },
   { key: 'config.gfproxyd', xlator: 'configuration', option: 'gfproxyd', mapDefault: 'off', opVersion: 31300, documented: true },
   { key: 'cluster.server-quorum-type', xlator: 'mgmt/glusterd', option: 'server-quorum-type', mapDefault: 'off', kind: 'string', values: ['none', 'server'], opVersion: 2, documented: true },
   { key: 'cluster.server-quorum-ratio', xlator: 'mgmt/glusterd', option: 'server-quorum-ratio', mapDefault: '51', kind: 'percent', opVersion: 2, global: true, documented: true },
