@@ -215,6 +215,10 @@ export interface Flock {
 /** Lock commands of lk and inodelk (glusterfs-fops.h `GF_LK_*`). */
 export const LockCommand = { GETLK: 0, SETLK: 1, SETLKW: 2 } as const
 export const LockType = { RDLCK: 0, WRLCK: 1, UNLCK: 2 } as const
+/** True for an lk that leaves its caller with a lock, when it is granted. */
+export function takesLock({ command, flock }: FopArgs['lk']): boolean {
+  return command !== LockCommand.GETLK && flock.type !== LockType.UNLCK
+}
 /** entrylk commands (`ENTRYLK_*`). */
 export const EntrylkCommand = { LOCK: 0, UNLOCK: 1, LOCK_NB: 2 } as const
 export const EntrylkType = { RDLCK: 0, WRLCK: 1 } as const

@@ -10,7 +10,7 @@ import { encodeName, Errno, type GraphEvent, type Inode, type Log, UpcallFlag } 
 import type { FuseDevice } from '../device.ts'
 import { Notify } from '../protocol/constants.ts'
 import { INVAL_ENTRY_OUT, INVAL_INODE_OUT } from '../protocol/table.ts'
-import type { NodeTable } from './nodes.ts'
+import type { Node, NodeTable } from './nodes.ts'
 
 /** What of an inode the kernel is to drop. */
 const Drop = { ATTRIBUTES: 1, DATA: 2, NAMES: 4 } as const
@@ -57,6 +57,14 @@ export class Invalidations {
     const node = this.#nodes.find(inode.gfid)
     if (node !== undefined)
       this.#judge(this.#device.notifyNow(Notify.INVAL_INODE, inodeNews(node.id, false)))
+  }
+
+  /**
+   * Pages and attributes, gone when this resolves. The kernel may wait for reads of the file to be
+   * answered first, so nothing that these wait for may wait for this.
+   */
+  async dataNow(node: Node): Promise<void> {
+    if (this.#device.isOpen) await this.#dropInode(node.id, true)
   }
 
   /** Every name of an inode; without names the kernel soon forgets the inode itself. */

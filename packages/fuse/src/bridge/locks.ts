@@ -65,8 +65,21 @@ export async function setlk(state: BridgeState, request: Request): Promise<void>
   const fd = file.fd.ref()
   const reply = await state.graph.top.lk(ctx, { fd, command: LockCommand.SETLK, flock })
   fd.unref()
-  if (reply.ok) state.ok(request)
+  if (reply.ok) await answerGranted(state, request, wanted)
   else state.failInode(request, reply)
+}
+
+/**
+ * Before a program is told that it has a lock, the kernel forgets what it has cached of the file:
+ * whoever held the lock before, perhaps on another mount, has changed it since.
+ */
+async function answerGranted(
+  state: BridgeState,
+  request: Request,
+  { file, flock }: LockRequest,
+): Promise<void> {
+  if (flock.type !== LockType.UNLCK) await state.invalidations.dataNow(file.node)
+  state.ok(request)
 }
 
 /**
@@ -87,7 +100,7 @@ export async function setlkw(state: BridgeState, request: Request): Promise<void
       if (!file.broken) continue
       state.device.replyError(request.unique, Errno.EBADF)
     } else if (outcome === 'interrupted') state.device.replyError(request.unique, Errno.EINTR)
-    else if (outcome === undefined) state.ok(request)
+    else if (outcome === undefined) await answerGranted(state, request, wanted)
     else state.failInode(request, failure(outcome))
     return
   }

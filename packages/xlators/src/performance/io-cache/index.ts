@@ -18,6 +18,7 @@ import {
   type ReadReply,
   type Reply,
   type Subvolume,
+  takesLock,
   UpcallFlag,
   type Xlator,
   type XlatorSelf,
@@ -142,6 +143,13 @@ class IoCache implements Xlator {
 
   fsetattr(ctx: Ctx, args: FopArgs['fsetattr']): Promise<Reply<'fsetattr'>> {
     return this.#changing(args.fd.inode, () => this.#child.fsetattr(ctx, args))
+  }
+
+  /** Who gets a lock sees what was written under it before: nothing older is kept. */
+  async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    const reply = await this.#child.lk(ctx, args)
+    if (reply.ok && takesLock(args)) this.#key.get(args.fd.inode)?.forget()
+    return reply
   }
 
   #now(): number {

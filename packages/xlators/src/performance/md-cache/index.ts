@@ -24,6 +24,7 @@ import {
   type Reply,
   ROOT_CTX,
   type Subvolume,
+  takesLock,
   UpcallFlag,
   type Xlator,
   type XlatorSelf,
@@ -257,6 +258,13 @@ class MdCache implements Xlator {
     const before = this.#tickets(inode)
     const reply = await this.#child.fsync(ctx, args)
     if (reply.ok && !reply.poststat.isEmpty) this.#seen(inode, reply.poststat, before, this.#now())
+    return reply
+  }
+
+  /** Who gets a lock sees what was written under it before: nothing older is kept. */
+  async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    const reply = await this.#child.lk(ctx, args)
+    if (reply.ok && takesLock(args)) this.#of(args.fd.inode).invalidate()
     return reply
   }
 

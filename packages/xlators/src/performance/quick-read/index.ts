@@ -21,6 +21,7 @@ import {
   OpenFlag,
   type Reply,
   type Subvolume,
+  takesLock,
   UpcallFlag,
   type Xlator,
   type XlatorSelf,
@@ -186,6 +187,13 @@ class QuickRead implements Xlator {
 
   fsetattr(ctx: Ctx, args: FopArgs['fsetattr']): Promise<Reply<'fsetattr'>> {
     return this.#changing(args.fd.inode, () => this.#child.fsetattr(ctx, args))
+  }
+
+  /** Who gets a lock sees what was written under it before: nothing older is kept. */
+  async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    const reply = await this.#child.lk(ctx, args)
+    if (reply.ok && takesLock(args)) this.#prune(args.fd.inode)
+    return reply
   }
 
   #now(): number {

@@ -18,6 +18,7 @@ import {
   OpenFlag,
   type Reply,
   type Subvolume,
+  takesLock,
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
@@ -120,6 +121,13 @@ class ReadAhead implements Xlator {
 
   copy_file_range(ctx: Ctx, args: FopArgs['copy_file_range']): Promise<Reply<'copy_file_range'>> {
     return this.#changing(args.target.inode, () => this.#child.copy_file_range(ctx, args))
+  }
+
+  /** Who gets a lock sees what was written under it before: nothing older is kept. */
+  async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
+    const reply = await this.#child.lk(ctx, args)
+    if (reply.ok && takesLock(args)) this.#drop(args.fd.inode)
+    return reply
   }
 
   #serves({ fd, flags, size, xdata }: FopArgs['readv']): boolean {
