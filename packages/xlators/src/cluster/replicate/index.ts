@@ -35,7 +35,7 @@ import type { InodeState } from './inode-state.ts'
 import * as listing from './listing.ts'
 import * as above from './locks-above.ts'
 import { lookup, type LookupParts } from './lookup.ts'
-import { MEMBERS_MAX, NOBODY, only, without } from './members.ts'
+import { MEMBERS_MAX, NOBODY } from './members.ts'
 import { replicateOptions } from './options.ts'
 import { ReplicaSet, type Self } from './replica-set.ts'
 import { DataTransactions } from './transaction/data.ts'
@@ -472,8 +472,7 @@ class Replicate implements HealingXlator {
   #brickUp(from: Subvolume): void {
     const set = this.#set
     const before = set.up
-    set.up |= only(from.index)
-    set.generation += 1
+    set.gained(from.index)
     this.healer.brickUp(from.index)
     this.#copies.locate(from.index).catch((bug: unknown) => {
       set.env.log.critical('looking where a brick is failed', { error: String(bug) })
@@ -483,8 +482,9 @@ class Replicate implements HealingXlator {
 
   #brickDown(from: Subvolume): void {
     const set = this.#set
-    set.up = without(set.up, only(from.index))
-    set.generation += 1
+    set.lost(from.index)
+    // What was written and not synced is blamed on the brick before it can be back without it.
+    set.idle.giveBack()
     this.healer.brickDown(from.index)
     this.#report(from, set.up === NOBODY ? 'child-down' : 'some-descendent-down')
   }

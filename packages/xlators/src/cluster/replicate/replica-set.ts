@@ -17,12 +17,25 @@ import {
 } from '@ashlar/core'
 import { type BrickChangelog, CHANGELOG_BYTES, readChangelog } from './changelog.ts'
 import { majority } from './direction.ts'
-import { everybody, has, indices, type Members, NOBODY, only, size, without } from './members.ts'
+import {
+  everybody,
+  has,
+  indices,
+  type Members,
+  NOBODY,
+  only,
+  size,
+  where,
+  without,
+} from './members.ts'
 import type { ReplicateOptions } from './options.ts'
 import { IdleSweep } from './transaction/idle-sweep.ts'
 import { Leaving } from './transaction/leaving.ts'
 
 export type Self = XlatorSelf<ReplicateOptions>
+
+/** By child: how often it had been lost. */
+export type Losses = readonly number[]
 
 /** What clients of a set without quorum answer, as GlusterFS's do. */
 export const NO_QUORUM: Failure = Object.freeze(failure(Errno.ENOTCONN))
@@ -42,6 +55,8 @@ export class ReplicaSet {
   up: Members = NOBODY
   /** Grows whenever a brick comes or goes: what was learnt of copies before is not to be trusted. */
   generation = 0
+  /** By child: how often it was lost; its locks of ours, and what it had not synced, went each time. */
+  readonly #losses: number[]
   /** Locks that are kept a moment after their use. */
   readonly idle: IdleSweep
   /** Files whose locks are being given back. */
@@ -53,6 +68,7 @@ export class ReplicaSet {
     this.children = self.children
     this.count = self.children.length
     this.all = everybody(this.count)
+    this.#losses = this.children.map(() => 0)
     const keys = self.options['afr-pending-xattr']
     this.pendingKeys = this.children.map(
       (child, i) => `trusted.afr.${keys[i] === undefined ? child.name : keys[i]}`,
@@ -97,6 +113,29 @@ export class ReplicaSet {
       default:
         return 0
     }
+  }
+
+  /** A brick has come. */
+  gained(index: number): void {
+    this.up |= only(index)
+    this.generation += 1
+  }
+
+  /** A brick's connection is gone. */
+  lost(index: number): void {
+    this.up = without(this.up, only(index))
+    this.generation += 1
+    this.#losses[index] = (this.#losses[index] as number) + 1
+  }
+
+  /** A moment, for `lostSince`. */
+  get losses(): Losses {
+    return [...this.#losses]
+  }
+
+  /** Bricks whose connection has been lost since then, though they may be back. */
+  lostSince(losses: Losses): Members {
+    return where(this.count, index => this.#losses[index] !== losses[index])
   }
 
   /** Enough bricks for an operation to count: at least one, and the quorum if the volume has one. */

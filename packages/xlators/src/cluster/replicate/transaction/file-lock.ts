@@ -28,7 +28,7 @@ import {
 import { ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
-import { NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
+import { type Losses, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
 import { type DataOperation, isGone, shortAsFailures } from './data-operation.ts'
 import {
@@ -62,6 +62,8 @@ export class FileLock {
   #users = 0
   #drained: (() => void) | undefined
   #generation = -1
+  /** When it began: bricks that were lost since have lost the lock. */
+  #losses: Losses = []
   /** Bricks on which the lock is held. */
   #locked: Members = NOBODY
   /** Those that have done everything under it. */
@@ -207,7 +209,7 @@ export class FileLock {
       steps.map(each => (Array.isArray(each) ? (each[0] as LockReply) : each)),
     )
     for (const index of indices(locks.granted)) {
-      if ((steps[index] as Reply<PlainFop>[])[1]?.ok === true) this.#raised(index)
+      this.#raised(index, (steps[index] as Reply<PlainFop>[])[1] as Reply<'xattrop'> | undefined)
     }
     if (locks.taken !== NOBODY) {
       // What was done without everybody's lock is done again, by all, when all have it.
@@ -238,13 +240,10 @@ export class FileLock {
     }
     const absent = without(set.all, members)
     const replies = await set.onAll(members, async (child, index): Promise<R | Failure> => {
-      if ((this.#dirty[index] ?? 0) > 0 && absent === NOBODY) {
-        return callStep<R>(child, ctx, operation.step(index))
-      }
       const steps = [this.#beginning(absent), operation.step(index)]
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
-      if (reply.replies[0]?.ok === true) this.#raised(index)
+      this.#raised(index, reply.replies[0] as Reply<'xattrop'> | undefined)
       return (reply.replies[1] ?? reply.replies[0]) as R | Failure
     })
     return this.#settle(ctx, operation, members, replies)
@@ -255,6 +254,7 @@ export class FileLock {
     if (typeof held !== 'number') return held
     this.#locked = held
     this.#members = held
+    this.#losses = this.#set.losses
     // Who let us have it may want it back at once: no brick tells twice.
     this.#generation = this.#set.generation
     return held
@@ -262,6 +262,7 @@ export class FileLock {
 
   #begin(): void {
     this.#generation = this.#set.generation
+    this.#losses = this.#set.losses
     this.#locked = NOBODY
     this.#members = NOBODY
     this.#dirty = []
@@ -271,8 +272,15 @@ export class FileLock {
     this.#heldSince = this.#set.env.clock.monotonic()
   }
 
-  #raised(index: number): void {
-    this.#dirty[index] = (this.#dirty[index] ?? 0) + 1
+  /**
+   * Dirty was raised on a brick. What we raised while we had the lock before may have been taken back
+   * since by a healer: then the counter is lower than we think.
+   */
+  #raised(index: number, reply: Reply<'xattrop'> | undefined): void {
+    if (reply?.ok !== true) return
+    const raised = (this.#dirty[index] ?? 0) + 1
+    const now = this.#set.changelog(reply.dict).dirty[ChangeKind.DATA]
+    this.#dirty[index] = Math.max(0, Math.min(raised, now))
   }
 
   /** A write must reach a good copy, and not an arbiter alone. */
@@ -385,10 +393,13 @@ export class FileLock {
         this.#drained = resolve
       })
     }
-    const locked = this.#locked
+    const lost = this.#set.lostSince(this.#losses)
+    const locked = without(this.#locked, lost)
     this.#locked = NOBODY
-    const members = this.#spoiled ? NOBODY : this.#members & this.#set.up
     const flushes = this.#unstable && this.#set.options['ensure-durability']
+    const doubtful = flushes && !this.#spoiled ? this.#members & lost : NOBODY
+    let members = this.#spoiled ? NOBODY : without(this.#members & this.#set.up, lost)
+    if (doubtful !== NOBODY) members = await this.#blameLost(doubtful, members)
     await new Promise<void>(done => {
       this.#set.leaving.add({
         locked,
@@ -399,6 +410,19 @@ export class FileLock {
         done,
       })
     })
+  }
+
+  /**
+   * A brick that was lost meanwhile may have lost what it had not synced: the others say so before
+   * anything is called clean. Gives those that have. Its own dirty stays: without the lock we might
+   * take back what a healer has taken back already.
+   */
+  async #blameLost(doubtful: Members, members: Members): Promise<Members> {
+    const set = this.#set
+    if (!set.hasQuorum(members)) return NOBODY
+    this.#copies.blame(this.#inode, doubtful, 'data')
+    const noted = await this.#blame(doubtful, members)
+    return set.hasQuorum(noted) ? noted : NOBODY
   }
 
   #lastSteps(index: number, clean: boolean): { mark: Step | undefined; unlock: Step } {

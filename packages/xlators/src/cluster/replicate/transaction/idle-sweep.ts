@@ -54,12 +54,21 @@ export class IdleSweep {
 
   /** Gives everything back; resolves when that is done. */
   async drain(): Promise<void> {
+    await Promise.all(this.#takeAll().map(idle => idle.left()))
+  }
+
+  /** Gives everything back, and waits for nothing. */
+  giveBack(): void {
+    for (const idle of this.#takeAll()) idle.giveBack()
+  }
+
+  #takeAll(): Idle[] {
     this.#timer?.cancel()
     this.#timer = undefined
     const all = [...this.#stale, ...this.#fresh]
     this.#stale.clear()
     this.#fresh.clear()
-    await Promise.all(all.map(idle => idle.left()))
+    return all
   }
 
   readonly #tick = (): void => {

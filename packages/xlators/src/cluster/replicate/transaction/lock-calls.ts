@@ -22,8 +22,8 @@ import {
   type Step,
   type Subvolume,
 } from '@ashlar/core'
-import { has, indices, type Members, NOBODY, only } from '../members.ts'
-import type { ReplicaSet } from '../replica-set.ts'
+import { has, indices, type Members, NOBODY, only, without } from '../members.ts'
+import type { Losses, ReplicaSet } from '../replica-set.ts'
 
 /** How a lock is asked for. */
 export type LockHow = 'try' | 'wait' | 'unlock'
@@ -98,8 +98,11 @@ export async function askAll(
   ctx: Ctx,
   request: LockRequest,
 ): Promise<Asked> {
+  const { losses } = set
   const replies = await set.onAll(members, child => callLock(child, set.name, ctx, request, 'try'))
-  return sortReplies(replies)
+  const asked = sortReplies(replies)
+  // A brick that was lost while another one had not answered yet has no lock of ours any more.
+  return { ...asked, granted: without(asked.granted, set.lostSince(losses)) }
 }
 
 /** Sorts the replies of lock calls. */
@@ -143,17 +146,19 @@ export async function waitForAll(
 ): Promise<Members | Failure> {
   let left = members
   let failed: Failure | undefined
-  const held: { index: number; request: LockRequest }[] = []
+  const held: { index: number; request: LockRequest; losses: Losses }[] = []
   for (const request of requests) {
     for (const index of indices(left)) {
       const reply = await callLock(set.child(index), set.name, ctx, request, 'wait')
-      if (reply.ok) held.push({ index, request })
+      if (reply.ok) held.push({ index, request, losses: set.losses })
       else {
         failed = reply
         left &= ~only(index)
       }
     }
   }
+  // Nor has one that was lost while the next one kept us waiting.
+  for (const { index, losses } of held) left &= ~(only(index) & set.lostSince(losses))
   const lazy: Ctx = { ...ctx, lazy: true }
   for (const { index, request } of held) {
     if (has(left, index)) continue
