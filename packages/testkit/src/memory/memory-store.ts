@@ -43,6 +43,19 @@ export class MemoryStore {
     return this.#byGfid.values()
   }
 
+  /** A path of a file; undefined when it has no name. */
+  pathOf(file: MemoryFile): string | undefined {
+    if (file === this.root) return ''
+    for (const directory of this.#byGfid.values()) {
+      for (const entry of directory.entries.values()) {
+        if (entry.file !== file) continue
+        const above = this.pathOf(directory)
+        if (above !== undefined) return `${above}/${entry.name}`
+      }
+    }
+    return undefined
+  }
+
   now(): Moment {
     return this.env.clock.wall()
   }

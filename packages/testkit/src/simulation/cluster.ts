@@ -63,7 +63,8 @@ export class SimulatedCluster {
     for (let i = 0; i < this.plan.sets * this.plan.setSize; i++) {
       const name = `brick-${i}`
       const host = this.#host(name)
-      const disk = new Disk(this.#env(host), new Dice(this.plan.seed, `disk ${name}`))
+      const dice = new Dice(this.plan.seed, `disk ${name}`)
+      const disk = new Disk({ name, env: this.#env(host), dice })
       const brick: SimulatedBrick = Object.assign(host, { disk, volume: undefined })
       this.bricks.push(brick)
       await this.startBrick(i)

@@ -95,10 +95,11 @@ function leftovers(brick: SimulatedBrick): string[] {
   return found
 }
 
-/** Locks that bricks still have. */
+/** Locks that bricks still have, as their statedumps tell them. */
 export function heldLocks(cluster: SimulatedCluster): string[] {
   return cluster.bricks.flatMap(brick => {
-    const count = brick.volume?.graph.xlator('locks')?.dump?.()['lockedInodes']
-    return count === 0 ? [] : [`${brick.name}: ${String(count)} inodes are locked`]
+    const dump = brick.volume?.graph.xlator('locks')?.dump?.() ?? {}
+    if (dump['locked-inodes'] === 0) return []
+    return Object.entries(dump).map(([key, text]) => `${brick.name}: ${key} ${String(text)}`)
   })
 }

@@ -38,6 +38,8 @@ export class Disk {
   readonly store: MemoryStore
   readonly troubles: DiskTroubles = { full: false, eio: 0, slowMs: 0.3 }
   readonly dice: Dice
+  /** Of its brick. */
+  readonly name: string
   /** Heal index: gfids with something pending, with something dirty; noted names by directory. */
   readonly pending = new Set<Gfid>()
   readonly dirty = new Set<Gfid>()
@@ -45,7 +47,9 @@ export class Disk {
   readonly #volatile = new Map<MemoryFile, Volatile>()
   #time: { sec: number; nsec: number } | undefined
 
-  constructor(env: Env, dice: Dice) {
+  constructor(options: { name: string; env: Env; dice: Dice }) {
+    const { name, env, dice } = options
+    this.name = name
     this.dice = dice
     this.store = new MemoryStore({
       ...env,

@@ -31,6 +31,10 @@ import type { MemoryFile } from '../memory/memory-file.ts'
 import { type Disk, SECTOR_BYTES } from './disk.ts'
 import { addCounters } from './counters.ts'
 
+const PATH_INFO = 'trusted.glusterfs.pathinfo'
+/** Keys of a creating request that are instructions; the others are xattrs of the new object. */
+const INSTRUCTIONS =
+  /^(gfid-req|glusterfs\.|glusterfs-internal-fop|force-replace|umask|mode|list-xattr|link-count|get-link-count|gfidless-lookup)/
 const LIST = 'list-xattr'
 const SIZE = 'get-size'
 const INTERNAL = 'glusterfs-internal-fop'
@@ -85,6 +89,10 @@ class Storage {
       readdirp: async (ctx, args) => this.#listed(await this.#base.readdirp(ctx, args), args),
       xattrop: async (_ctx, args) => this.#xattrop(this.#disk.store.find(args.loc), args),
       fxattrop: async (_ctx, args) => this.#xattrop(this.#disk.store.ofFd(args.fd), args),
+      getxattr: async (ctx, args) =>
+        args.name === PATH_INFO
+          ? this.#pathInfo(args.loc, args.name)
+          : this.#base.getxattr(ctx, args),
       removexattr: async (ctx, args) => {
         const names = args.name === '' ? [...(args.xdata?.keys() ?? [])] : [args.name]
         for (const name of names) {
@@ -226,7 +234,26 @@ class Storage {
       return { ok: true, stat, preparent: before, postparent: parent.iatt() } as Reply<F>
     }
     const call = this.#base[fop] as unknown as (ctx: Ctx, args: FopArgs[F]) => Promise<Reply<F>>
-    return call(ctx, args)
+    const reply = await call(ctx, args)
+    const made = reply.ok ? store.find({ ...bare(loc), gfid }) : undefined
+    if (made !== undefined && !('ok' in made)) {
+      for (const key of args.xdata?.keys() ?? []) {
+        const bytes = INSTRUCTIONS.test(key) ? undefined : args.xdata?.getBytes(key)
+        if (bytes !== undefined) made.xattrs.set(key, bytes)
+      }
+    }
+    return reply
+  }
+
+  /** Where the brick has an object, as if its directory were named after the disk. */
+  #pathInfo(loc: Loc, name: string): Reply<'getxattr'> {
+    const { store, name: brick } = this.#disk
+    const file = store.find(loc)
+    if ('ok' in file) return file
+    const path = store.pathOf(file)
+    if (path === undefined) return failure(Errno.ENOENT)
+    const text = `<POSIX(/${brick}):${brick}:/${brick}${path}>`
+    return { ok: true, dict: new Dict().setString(name, text) }
   }
 
   async #rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
