@@ -35,7 +35,7 @@ import { type ConnectionEvents, RpcConnection } from './connection.ts'
 
 /** Memory of large replies that is kept for the next ones. */
 const SPARE_RECORDS_MAX = 4
-/** First wait before a new attempt; doubled after each. */
+/** First wait before a new attempt; doubled after each, up to the longest unless one is given. */
 const RETRY_FIRST_MS = 50
 const RETRY_MAX_MS = 3000
 /** An attempt to connect that is neither taken nor refused ends after so long. */
@@ -81,6 +81,8 @@ export interface RpcClientOptions {
   readonly pingTimeoutMs?: number
   readonly frameTimeoutMs?: number
   readonly connectTimeoutMs?: number
+  /** Longest wait before a new attempt. */
+  readonly retryMaxMs?: number
 }
 
 /** A reply with a payload: calling `done` gives its memory to later replies. */
@@ -249,7 +251,7 @@ export class RpcClient {
   #retryLater(): void {
     if (this.#retry !== undefined) return
     this.#retry = this.#options.env.clock.after(this.#retryMs, () => this.#connect())
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#options.retryMaxMs ?? RETRY_MAX_MS)
   }
 
   /** The connection broke by itself. */

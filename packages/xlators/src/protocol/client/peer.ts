@@ -7,7 +7,7 @@
  *        └───────────── back-off ◀─ any failure ◀────────────────────────────┘
  */
 
-import { type Address, type Dict, Errno, type XlatorSelf } from '@ashlar/core'
+import { type Address, type Dict, Errno, SpecialPid, type XlatorSelf } from '@ashlar/core'
 import { isFailure, RpcClient } from '@ashlar/transport'
 import {
   AuthFlavor,
@@ -29,6 +29,12 @@ export const BRICK_CREDENTIAL: Credential = {
   ...MANAGEMENT_CREDENTIAL,
   flavor: AuthFlavor.GLUSTERFS_V3,
 }
+
+/**
+ * Longest wait of a self-heal daemon before it tries again: heals begin when it has found the brick.
+ * There is one of them for each server; mounts, of which there are many, try less often.
+ */
+const HEALER_RETRY_MAX_MS = 500
 
 export interface PeerEvents {
   /** Admitted: open files again and so on; fops may be sent when it resolves. */
@@ -69,6 +75,9 @@ export class Peer {
       callback: (program, procedure, reader) => events.callback(program, procedure, reader),
       pingTimeoutMs: self.options['ping-timeout'] * 1000,
       frameTimeoutMs: self.options['frame-timeout'] * 1000,
+      ...(self.graph.process.clientPid === SpecialPid.SELF_HEALD
+        ? { retryMaxMs: HEALER_RETRY_MAX_MS }
+        : {}),
     })
   }
 
