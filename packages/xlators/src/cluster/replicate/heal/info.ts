@@ -29,11 +29,17 @@ import { HEAL_CTX } from './sweep.ts'
 
 const AT_ONCE = 16
 
+/** What became of each gfid: bricks note the same ones, and their copies are looked at once. */
+type Seen = Map<Gfid, Promise<HealEntry | undefined>>
+
 export function healInfo(set: ReplicaSet, memory: HealMemory): Promise<BrickHealInfo[]> {
+  const seen: Seen = new Map()
   return Promise.all(
     set.children.map(async (child, index) => ({
       brick: child.name,
-      entries: set.isUp(index) ? await entriesOf(set, memory, index) : failure(Errno.ENOTCONN),
+      entries: set.isUp(index)
+        ? await entriesOf(set, memory, index, seen)
+        : failure(Errno.ENOTCONN),
     })),
   )
 }
@@ -50,6 +56,7 @@ async function entriesOf(
   set: ReplicaSet,
   memory: HealMemory,
   index: number,
+  looked: Seen,
 ): Promise<HealEntry[] | Failure> {
   const view = new IndexView(set, index, HEAL_CTX)
   const seen = new Set<Gfid>()
@@ -60,7 +67,9 @@ async function entriesOf(
       for (const gfid of fresh) seen.add(gfid)
       const found = new Map<Gfid, HealEntry>()
       await eachAtOnce(fresh, AT_ONCE, async gfid => {
-        const entry = await entryOf(set, memory, gfid)
+        const looking = looked.get(gfid) ?? entryOf(set, memory, gfid)
+        looked.set(gfid, looking)
+        const entry = await looking
         if (entry !== undefined) found.set(gfid, entry)
       })
       for (const gfid of fresh) {
