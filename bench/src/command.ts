@@ -18,15 +18,16 @@ export function run(
   return result.stdout
 }
 
-/** Waits until `condition` holds; throws after `seconds`. */
+/** Waits until `condition` holds, asked again after `everyMs`; throws after `seconds`. */
 export async function until(
   what: string,
   seconds: number,
   condition: () => boolean,
+  everyMs = 50,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!condition()) {
     if (performance.now() > end) throw new Error(`${what}: not within ${seconds} seconds`)
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await new Promise(resolve => setTimeout(resolve, everyMs))
   }
 }

@@ -41,6 +41,9 @@ export async function startBricks(target: VolumeTarget): Promise<void> {
   await until('all bricks run', SERVED_SECONDS_MAX, () => brickPids(target).every(pid => pid > 1))
 }
 
+/** Between two questions for what is to be healed: they cost the machine something, too. */
+export const ASK_MS = 500
+
 /** True when `heal info summary` has every brick and nothing to heal. */
 export function isHealed(target: VolumeTarget): boolean {
   const info = target.gluster('volume', 'heal', target.volume, 'info', 'summary')
@@ -51,7 +54,7 @@ export function isHealed(target: VolumeTarget): boolean {
 /** Waits for `isHealed`; gives the seconds that it took. */
 export async function healed(target: VolumeTarget): Promise<number> {
   const start = performance.now()
-  await until(`${target.name}: healed`, HEAL_SECONDS_MAX, () => isHealed(target))
+  await until(`${target.name}: healed`, HEAL_SECONDS_MAX, () => isHealed(target), ASK_MS)
   return (performance.now() - start) / 1000
 }
 

@@ -89,10 +89,11 @@ export async function failover(words: readonly string[]): Promise<void> {
       }
     }
   } finally {
-    for (const target of started.keys()) await target.stop()
+    // What was measured before something went wrong is not lost.
+    say(`\n${tables(entries)}\n`)
+    keepResults({ flags, entries })
   }
-  say(`\n${tables(entries)}\n`)
-  keepResults({ flags, entries })
+  for (const target of started.keys()) await target.stop()
   rmSync(directory, { recursive: true, force: true })
 }
 

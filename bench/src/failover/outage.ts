@@ -3,7 +3,15 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { until } from '../command.ts'
 import type { VolumeTarget } from '../target.ts'
-import { brickPids, gone, HEAL_SECONDS_MAX, healed, isHealed, signalBrick } from './bricks.ts'
+import {
+  ASK_MS,
+  brickPids,
+  gone,
+  HEAL_SECONDS_MAX,
+  healed,
+  isHealed,
+  signalBrick,
+} from './bricks.ts'
 
 const FILE_BYTES = 64 * 1024
 const VICTIM = 1
@@ -44,7 +52,7 @@ export async function outage(
   start = performance.now()
   target.gluster('volume', 'start', target.volume, 'force')
   const startSeconds = secondsSince(start)
-  await until(`${target.name}: healed`, HEAL_SECONDS_MAX, () => isHealed(target))
+  await until(`${target.name}: healed`, HEAL_SECONDS_MAX, () => isHealed(target), ASK_MS)
   const healSeconds = secondsSince(start)
   const wrong = pids.map((_, brick) =>
     names.reduce(
