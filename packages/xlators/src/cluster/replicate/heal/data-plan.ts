@@ -32,7 +32,12 @@ export function planData(
   const good = direction.sources & data
   if (good === NOBODY) return arbiterOnly(set, copies, direction.sinks)
   const sources = settleSources(copies, good, direction.witness)
-  const arbiter = direction.sources & ~set.dataBricks
+  // An arbiter has no content to differ; one that is dirty is made clean as a sink.
+  const arbiter = where(
+    copies.length,
+    index =>
+      has(direction.sources & ~set.dataBricks, index) && (direction.witness[index] ?? 0) === 0,
+  )
   return { source: choose(copies, sources), sinks: without(members, sources | arbiter) }
 }
 

@@ -29,20 +29,25 @@ export type NameAction =
   | { readonly kind: 'replace'; readonly on: number; readonly from: number }
   | { readonly kind: 'remove'; readonly on: number }
 
-/** Where entries of a directory are right; −1: nowhere, what any brick has is kept. */
+/** Where entries of a directory are right; −1: nowhere, what a brick has is kept. */
 export interface EntrySource {
   readonly source: number
+  /** Without a source: those whose entries count; nobody: all bricks'. */
   readonly sources: Members
   readonly sinks: Members
 }
 
-/** Which brick's entries win. Without one, and whenever an outcome is not known, all are kept. */
+/**
+ * Which brick's entries win. Without one all are kept. When the outcome of something is not known
+ * those of all bricks are kept that nobody accuses: what they have not, others have missed to remove.
+ */
 export function entrySource(direction: Direction, members: Members): EntrySource {
   const sinks = without(members, direction.sources)
   const witnessed = indices(direction.sources).some(index => (direction.witness[index] ?? 0) > 0)
-  if (direction.splitBrain || witnessed || sinks === NOBODY) {
+  if (direction.splitBrain || sinks === NOBODY) {
     return { source: -1, sources: NOBODY, sinks: members }
   }
+  if (witnessed) return { source: -1, sources: direction.sources, sinks: members }
   return { source: first(direction.sources), sources: direction.sources, sinks }
 }
 
@@ -65,7 +70,7 @@ export function planName(
     return indices(where.sinks & holders).map(on => ({ kind: 'remove', on }))
   }
   if (where.source >= 0) return fromSource(where, copies)
-  return merge(set, copies, resolution)
+  return merge(set, where.sources, copies, resolution)
 }
 
 function holdersOf(copies: Copies): Members {
@@ -90,15 +95,20 @@ function towards(copies: Copies, from: number, targets: Members): NameAction[] {
   })
 }
 
-/** Conservative merge: nothing is removed, unless two things want one name and one is chosen. */
+/**
+ * Conservative merge of what `judges` have (nobody: of what any brick has): nothing of it is removed,
+ * unless two things want one name and one is chosen.
+ */
 function merge(
   set: ReplicaSet,
+  judges: Members,
   copies: Copies,
   resolution: Resolution | undefined,
 ): readonly NameAction[] | Unhealed {
-  const holders = holdersOf(copies)
   const all = everybody(copies.length)
-  if (holders === NOBODY) return []
+  const anywhere = holdersOf(copies)
+  const holders = judges === NOBODY ? anywhere : anywhere & judges
+  if (holders === NOBODY) return indices(anywhere).map(on => ({ kind: 'remove', on }))
   const from = first(holders)
   const wanted = statOf(copies, from)
   const found = indices(holders).map(index => copies[index] as Copy)

@@ -23,7 +23,7 @@ import { replicateOptions } from '../options.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import type { Copies, Copy } from './copies.ts'
 import { planData, settleSources } from './data-plan.ts'
-import { planName } from './name-plan.ts'
+import { entrySource, planName } from './name-plan.ts'
 import { Pool } from './pool.ts'
 import { newEntryMarks } from './recreate.ts'
 import { byPolicy, Refusal } from './split-brain.ts'
@@ -136,6 +136,9 @@ describe('planData', () => {
     const set = setOf(3, { 'arbiter-count': '1' })
     const fine = copies({ size: 9 }, { size: 9 }, { size: 0 })
     expect(planData(set, fine, undefined)).toMatchObject({ sinks: 0 })
+    // Only the arbiter was reached: there is nothing to copy, but its dirty is to go.
+    const dirty = copies({ size: 9 }, { size: 9 }, { dirty: 1 })
+    expect(planData(set, dirty, undefined)).toMatchObject({ sinks: 0b100 })
     const bad = copies({ size: 9 }, { size: 9 }, { data: [1, 1, 0] })
     expect(planData(set, bad, undefined)).toMatchObject({ kind: 'failed' })
   })
@@ -196,6 +199,18 @@ describe('planName', () => {
     const plan = planName(set, merge, copies('absent', {}, 'absent'))
     expect(plan).toEqual([
       { kind: 'create', on: 0, from: 1 },
+      { kind: 'create', on: 2, from: 1 },
+    ])
+  })
+  // Found by simulation: a file that was removed while a brick was away came back with it.
+  it('removes from an accused brick what no other has, though something may be under way', () => {
+    const pending = { pending: true, dirty: true, splitBrain: false }
+    const direction = { sources: 0b110, sinks: 0b001, witness: [0, 2, 2], ...pending }
+    const at = entrySource(direction, 0b111)
+    expect(at).toEqual({ source: -1, sources: 0b110, sinks: 0b111 })
+    expect(planName(set, at, copies({}, 'absent', 'absent'))).toEqual([{ kind: 'remove', on: 0 }])
+    expect(planName(set, at, copies({ gfid: 'old' }, {}, 'absent'))).toEqual([
+      { kind: 'replace', on: 0, from: 1 },
       { kind: 'create', on: 2, from: 1 },
     ])
   })
