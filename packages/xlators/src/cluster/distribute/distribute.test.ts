@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmdirSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -572,6 +573,49 @@ describe.each([
       expect([0, 2].map(i => xattr(brick(i, '/d'), LAYOUT_KEY))).toEqual(before)
       link(1).mend()
       for (const name of names) expect(await volume.read(name)).toBe(name)
+    })
+
+    /** New names directly below the root, by what came of making them. */
+    async function makeInRoot(): Promise<Set<number>> {
+      const results = new Set<number>()
+      for (let i = 0; i < 12; i++) {
+        const looked = errnoOf(await volume.lookup(`/new${i}`))
+        if (looked !== Errno.ENOENT) results.add(looked)
+        else results.add(errnoOf((await volume.create(`/new${i}`)).reply))
+      }
+      return results
+    }
+
+    it('new names of the root are made where their place is up, as in any directory', async () => {
+      expect(await makeInRoot()).toEqual(new Set([0, Errno.ENOTCONN]))
+      link(1).mend()
+      for (let i = 0; i < 12; i++) expect(holders(`/new${i}`).length).toBeLessThan(2)
+    })
+
+    it('none is made that may lie on that brick, out of its place', async () => {
+      link(1).mend()
+      for (const i of [0, 1, 2]) {
+        const range = xattr(brick(i), LAYOUT_KEY) as Buffer
+        range.writeUInt32BE(1, 0)
+        sys.lsetxattr(brick(i), key(LAYOUT_KEY), range, 0)
+        // A file on a brick where its name does not hash, and no linkto file for it.
+        writeFileSync(brick(i, `/stray${i}`), '')
+      }
+      await restart()
+      for (const i of [0, 1, 2]) expect(xattr(brick(i), LAYOUT_KEY)?.readUInt32BE(0)).toBe(1)
+      link(1).cut()
+      expect(await makeInRoot()).toEqual(new Set([Errno.ENOTCONN]))
+    })
+
+    it('the root of a GlusterFS volume is confirmed once all its names are in place', async () => {
+      link(1).mend()
+      for (const i of [0, 1, 2]) {
+        const range = xattr(brick(i), LAYOUT_KEY) as Buffer
+        range.writeUInt32BE(1, 0)
+        sys.lsetxattr(brick(i), key(LAYOUT_KEY), range, 0)
+      }
+      await restart()
+      for (const i of [0, 1, 2]) expect(xattr(brick(i), LAYOUT_KEY)?.readUInt32BE(0)).toBe(0)
     })
 
     it('tells its users when the last brick goes and when the first comes', () => {

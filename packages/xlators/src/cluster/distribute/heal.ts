@@ -15,6 +15,7 @@ import {
   type Range,
 } from './layout.ts'
 import { acquire } from './held-locks.ts'
+import { allInPlace, wantsAudit } from './layout-audit.ts'
 import { layoutWriteLocks, namespaceLocks } from './locks.ts'
 import { type Distribution, internalCtx, namelessLoc } from './volume.ts'
 
@@ -31,12 +32,14 @@ export async function healDirectory(
   if (anomalies.down > 0 || anomalies.misc > 0) return view
   const uneven = attributesDiffer(view)
   const broken = anomalies.holes > 0 || anomalies.overlaps > 0
-  if (!broken && !uneven && anomalies.missing === 0) return view
+  const audited = !broken && wantsAudit(volume, loc.inode, view.layout)
+  if (!broken && !uneven && anomalies.missing === 0 && !audited) return view
   const root = internalCtx(ctx)
   let healed = view
   if (anomalies.missing > 0) healed = await makeMissing(volume, root, loc, healed)
   if (uneven) await evenOut(volume, root, loc, healed)
-  if (healed.layout.anomalies().holes > 0 || healed.layout.anomalies().overlaps > 0) {
+  const after = healed.layout.anomalies()
+  if (audited || after.holes > 0 || after.overlaps > 0) {
     healed = await healLayout(volume, root, loc, healed)
   }
   return healed
@@ -176,13 +179,23 @@ async function healLayout(
     const fresh = await lookAgain(volume, ctx, loc, view)
     if (fresh === undefined) return view
     const anomalies = fresh.layout.anomalies()
-    if (anomalies.holes === 0 && anomalies.overlaps === 0) return fresh
-    const layout = newLayout(volume, loc, {
-      gfid: view.gfid,
-      present: fresh.stats.map(stat => stat !== undefined),
-      commitHash: COMMIT_HASH_INVALID,
-    })
+    const whole = anomalies.holes === 0 && anomalies.overlaps === 0
+    const audit = wantsAudit(volume, loc.inode, fresh.layout)
+    if (whole && !audit) return fresh
+    let layout = whole
+      ? fresh.layout
+      : newLayout(volume, loc, {
+          gfid: view.gfid,
+          present: fresh.stats.map(stat => stat !== undefined),
+          commitHash: COMMIT_HASH_INVALID,
+        })
     if (layout === undefined) return fresh
+    if (audit) {
+      volume.rootAudited = true
+      if (await allInPlace(volume, ctx, target, layout))
+        layout = layout.withCommitHash(volume.volumeCommitHash)
+      else if (whole) return fresh
+    }
     const written = await writeLayout(volume, ctx, target, layout)
     return written ? { ...fresh, layout } : fresh
   } finally {

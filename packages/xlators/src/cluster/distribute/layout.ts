@@ -115,6 +115,13 @@ export class Layout {
     return count
   }
 
+  /** The same ranges, all with this commit hash. */
+  withCommitHash(commitHash: number): Layout {
+    return new Layout(
+      this.ranges.map(range => (range.state === 0 ? { ...range, commitHash } : range)),
+    )
+  }
+
   /** True when every subvolume says the same as `other`'s. */
   equals(other: Layout): boolean {
     return this.ranges.every((range, i) => {

@@ -50,6 +50,7 @@ export async function lookup(
 ): Promise<Reply<'lookup'>> {
   const request = { loc: args.loc, xdata: lookupXdata(volume, args.xdata) }
   if (volume.single) return lookupSingle(volume, ctx, request)
+  if (args.loc.inode.isRoot) request.xdata.setUint(volume.commitHashKey, MDS_BYTES)
   const state = volume.states.get(args.loc.inode)
   if (state?.cached !== undefined) return revalidateFile(volume, ctx, request, state.cached)
   if (state?.layout !== undefined) return lookupDirectory(volume, ctx, request, [])
@@ -163,6 +164,7 @@ function found(volume: Distribution, loc: Loc, child: Subvolume, reply: LookupRe
 function visible(volume: Distribution, reply: LookupReply): LookupReply {
   reply.xdata?.delete(volume.layoutKey)
   reply.xdata?.delete(volume.linktoKey)
+  reply.xdata?.delete(volume.commitHashKey)
   reply.xdata?.delete(volume.mdsKey)
   reply.xdata?.delete('glusterfs.open-fd-count')
   return reply

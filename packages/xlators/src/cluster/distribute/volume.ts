@@ -56,6 +56,8 @@ export class Distribution {
   decommissioned: ReadonlySet<string> = new Set()
   /** From the root's `…dht.commithash`: what a directory's ranges carry when they are current. */
   volumeCommitHash = 0
+  /** Whether all names of the root are in their places has been looked at. */
+  rootAudited = false
   #transactions = 0
 
   constructor(self: Self) {
