@@ -14,11 +14,14 @@ export function isInside(): boolean {
   return process.env[INSIDE] !== undefined
 }
 
+/** The first process of a namespace takes in the orphans: without it dead bricks would stay zombies. */
+const FIRST = ['sh', '-c', '"$@"; exit $?', 'sh']
+
 /** Runs `script` with this program's words in namespaces of its own; gives its status. */
 export function enterNamespaces(script: string): number {
   const result = spawnSync(
     'unshare',
-    ['-mnpf', '--mount-proc', process.execPath, script, ...process.argv.slice(2)],
+    ['-mnpf', '--mount-proc', ...FIRST, process.execPath, script, ...process.argv.slice(2)],
     {
       stdio: 'inherit',
       env: { ...process.env, [INSIDE]: '1' },
