@@ -41,6 +41,8 @@ export async function startBricks(target: VolumeTarget): Promise<void> {
   await until('all bricks run', SERVED_SECONDS_MAX, () => brickPids(target).every(pid => pid > 1))
 }
 
+/** See `healedUnasked`. */
+export const UNASKED_SECONDS_MAX = 60
 /** Between two questions for what is to be healed: they cost the machine something, too. */
 export const ASK_MS = 500
 
@@ -56,6 +58,22 @@ export async function healed(target: VolumeTarget): Promise<number> {
   const start = performance.now()
   await until(`${target.name}: healed`, HEAL_SECONDS_MAX, () => isHealed(target), ASK_MS)
   return (performance.now() - start) / 1000
+}
+
+/**
+ * As `healed`, after a brick that nobody has started again: undefined when nothing comes of itself
+ * within a minute, so that the daemon is told to look (it does so by itself every ten minutes).
+ */
+export async function healedUnasked(target: VolumeTarget): Promise<number | undefined> {
+  const start = performance.now()
+  try {
+    await until('healed', UNASKED_SECONDS_MAX, () => isHealed(target), ASK_MS)
+    return (performance.now() - start) / 1000
+  } catch {
+    target.gluster('volume', 'heal', target.volume)
+    await healed(target)
+    return undefined
+  }
 }
 
 /** Sets an option; GlusterFS's clients hear of it within a moment. */

@@ -15,6 +15,7 @@ import { columns, keepResults, say } from '../report.ts'
 import { startAll, type VolumeTarget, volumeShape } from '../target.ts'
 import { ashlar, PORT } from '../targets/ashlar.ts'
 import { glusterfs } from '../targets/glusterfs.ts'
+import { UNASKED_SECONDS_MAX } from './bricks.ts'
 import { type Outage, outage } from './outage.ts'
 import { frozen, killed, type Stream } from './streaming.ts'
 
@@ -104,7 +105,11 @@ function tables(entries: readonly Entry[]): string {
     if (!('stream' in entry)) return []
     const { before, after, errors, lost, healSeconds } = entry.stream
     const times = [before, after].flatMap(one => [one.median, one.p99, one.longest]).map(ms)
-    const tail = [String(errors.length), String(lost), seconds(healSeconds)]
+    const tail = [
+      String(errors.length),
+      String(lost),
+      healSeconds === undefined ? `> ${UNASKED_SECONDS_MAX}` : seconds(healSeconds),
+    ]
     return [[entry.what, entry.target, ...times, ...tail]]
   })
   const outages = entries.flatMap(entry => {

@@ -9,7 +9,7 @@ import {
   brickPids,
   dropCaches,
   gone,
-  healed,
+  healedUnasked,
   setOption,
   signalBrick,
   startBricks,
@@ -42,7 +42,8 @@ export interface Stream {
   readonly errors: readonly string[]
   /** Blocks that are not what the last good write made them, through the mount and on each brick. */
   readonly lost: number
-  readonly healSeconds: number
+  /** undefined: not by itself within a minute. */
+  readonly healSeconds: number | undefined
 }
 
 /** Median, 99th percentile and longest of times. */
@@ -128,7 +129,7 @@ async function stream(
   await trouble.goOn(writer)
   const written = await writer.end()
   await trouble.end()
-  const healSeconds = await healed(target)
+  const healSeconds = await healedUnasked(target)
   dropCaches()
   const copies = brickPids(target).map((_, index) => `${target.brickPath(index)}/${name}`)
   const lost = [path, ...copies].reduce((sum, copy) => sum + lostBlocks(copy, written), 0)
