@@ -188,6 +188,19 @@ export class Copies {
     return this.learn(inode, generation, this.interpret(replies))
   }
 
+  /**
+   * Some of these bricks, which have done what others failed to do, had a good copy before. Else the
+   * outdated copies would blame the good ones that failed: a split-brain. Asked of the bricks, as
+   * another client may have blamed one since we have looked.
+   */
+  async keeps(ctx: Ctx, inode: Inode, kind: ReadKind | 'entry', done: Members): Promise<boolean> {
+    const state = await this.refresh(ctx, inode)
+    if ('ok' in state) return false
+    // An arbiter knows names, and nothing of what is in files.
+    const good = kind === 'entry' ? without(this.#set.all, state.accused) : state[kind]
+    return (done & good) !== NOBODY
+  }
+
   /** What is known, or else found out now. */
   async state(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
     const known = this.known(inode)

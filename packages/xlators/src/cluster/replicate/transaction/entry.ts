@@ -156,7 +156,7 @@ export class EntryTransactions {
       return outcome.failure
     }
     const { done, failed } = outcome
-    if (!set.hasQuorum(done)) {
+    if (!set.hasQuorum(done) || (failed !== NOBODY && !(await this.#kept(ctx, operation, done)))) {
       const left = await this.#undo(ctx, operation, replies, done)
       if (!marked && left !== NOBODY) await this.#markDirty(ctx, operation, left)
       return outcome.failure ?? NO_QUORUM
@@ -208,6 +208,18 @@ export class EntryTransactions {
       dirty: negated(ENTRY_ONCE),
     }))
     this.#write(lazy, members, marks).catch(() => undefined)
+  }
+
+  /** Of each directory some brick that did it has a good copy. */
+  async #kept<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    done: Members,
+  ): Promise<boolean> {
+    for (const { parent } of operation.changes) {
+      if (!(await this.#copies.keeps(ctx, parent, 'entry', done))) return false
+    }
+    return true
   }
 
   /**

@@ -1,5 +1,5 @@
-import { LockCommand, LockType } from '@ashlar/core'
-import { BrickSet, good, type SetGraph, until } from '@ashlar/testkit'
+import { Errno, failure, LockCommand, LockType, SetAttr } from '@ashlar/core'
+import { BrickSet, errnoOf, good, type SetGraph, until } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { decodeCounters } from '../changelog.ts'
 import { replicate } from '../index.ts'
@@ -57,4 +57,35 @@ it('takes nothing back that a healer has taken back while the lock was waited fo
   await writing
   await until('the lock is left', LEFT_MS, () => dataCounter(0, 'dirty') === 0)
   await until('there, too', LEFT_MS, () => dataCounter(2, 'dirty') === 0)
+})
+
+// Found by simulation: copies that are outdated did what the only good one could not, and blamed it.
+it('does nothing for good that no good copy has done', async () => {
+  for (const accused of [0, 1]) {
+    await bricks.blame(2, '/file', accused, [1, 1, 0])
+    await bricks.blame(2, '/', accused, [0, 0, 1])
+  }
+  const changing = new Set(['writev', 'setattr', 'mkdir'])
+  client.meddler(2).interfere(fop => (changing.has(fop) ? failure(Errno.ENOSPC) : undefined))
+  const fd = await client.volume.open('/file')
+  expect(errnoOf(await client.volume.writeFd(fd, 'changed'))).toBe(Errno.ENOSPC)
+  fd.unref()
+  expect(errnoOf(await client.volume.setattr('/file', SetAttr.MODE, { mode: 0o600 }))).toBe(
+    Errno.ENOSPC,
+  )
+  expect(errnoOf(await client.volume.mkdir('/directory'))).toBe(Errno.ENOSPC)
+  for (const path of ['/file', '/']) {
+    const key = `trusted.afr.${bricks.childName(2)}`
+    expect(decodeCounters(bricks.xattr(0, path, key)), path).toEqual([0, 0, 0])
+  }
+})
+
+// Found by simulation: one brick had the change and the others not, and nothing said so.
+it('leaves a note of attributes that too few have changed', async () => {
+  for (const index of [0, 1])
+    client.meddler(index).interfere(fop => (fop === 'setattr' ? failure(Errno.EIO) : undefined))
+  expect(errnoOf(await client.volume.setattr('/file', SetAttr.MODE, { mode: 0o600 }))).toBe(
+    Errno.EIO,
+  )
+  expect(decodeCounters(bricks.xattr(2, '/file', 'trusted.afr.dirty'))).toEqual([0, 1, 0])
 })

@@ -330,11 +330,12 @@ export class FileLock {
     const judged = judge(shortAsFailures(operation, replies), members)
     if (judged.kind === 'refused') return judged.failure
     const { done, failed } = judged
+    const kept = failed === NOBODY || (await this.#copies.keeps(ctx, this.#inode, 'data', done))
     if (failed !== NOBODY) {
       this.#members = without(this.#members, failed)
       this.#copies.blame(this.#inode, failed, 'data')
     }
-    if (!set.hasQuorum(done)) {
+    if (!kept || !set.hasQuorum(done)) {
       this.#spoiled = true
       this.#leaveSoon = true
       return judged.failure ?? NO_QUORUM

@@ -166,7 +166,13 @@ export class MetadataTransactions {
       return judged.failure
     }
     const { done, failed } = judged
-    if (!set.hasQuorum(done)) return judged.failure ?? NO_QUORUM
+    const kept = failed === NOBODY || (await this.#copies.keeps(ctx, inode, 'metadata', done))
+    if (!kept || !set.hasQuorum(done)) {
+      // Those that did it differ from the others, and a healer is to see that.
+      const dirty = this.#mark(inode, owner, NOBODY, ZERO_COUNTERS, ONCE)
+      if (!marked) await set.onAll(done, child => callStep(child, owner, dirty))
+      return judged.failure ?? NO_QUORUM
+    }
     if (failed !== NOBODY) {
       const dirty = marked ? negated(ONCE) : ZERO_COUNTERS
       const blame = this.#mark(inode, owner, failed, ONCE, dirty)
