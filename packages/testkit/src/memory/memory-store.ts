@@ -24,6 +24,8 @@ export class MemoryStore {
   readonly env: Env
   readonly root: MemoryFile
   readonly #byGfid = new Map<Gfid, MemoryFile>()
+  /** Without a name, and yet to be found by gfid: as long as somebody has them open. */
+  readonly unlinked = new Map<Gfid, MemoryFile>()
   readonly #byFd = new WeakMap<Fd, MemoryFile>()
 
   constructor(env: Env) {
@@ -63,7 +65,8 @@ export class MemoryStore {
   /** By the gfid when the loc has one, else by name. */
   find(loc: Loc): MemoryFile | Failure {
     const gfid = loc.gfid === NULL_GFID ? loc.inode.gfid : loc.gfid
-    if (gfid !== NULL_GFID) return this.#byGfid.get(gfid) ?? failure(Errno.ENOENT)
+    if (gfid !== NULL_GFID)
+      return this.#byGfid.get(gfid) ?? this.unlinked.get(gfid) ?? failure(Errno.ENOENT)
     return this.named(loc)
   }
 
@@ -131,6 +134,8 @@ export class MemoryStore {
     if (file.nlink >= LINK_MAX) return failure(Errno.EMLINK)
     file.nlink += 1
     file.ctime = this.now()
+    this.unlinked.delete(file.gfid)
+    this.#byGfid.set(file.gfid, file)
     parent.add(loc.name, file, this.now())
     return undefined
   }

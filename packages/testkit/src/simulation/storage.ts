@@ -14,6 +14,7 @@ import {
   Errno,
   failure,
   type Failure,
+  type Fd,
   type FopArgs,
   type FopName,
   type Iatt,
@@ -70,10 +71,15 @@ class Storage {
   readonly #self: XlatorSelf
   readonly #disk: Disk
   readonly #base: Required<Pick<Xlator, FopName>>
+  /** How often each file is open. */
+  readonly #open = new Map<MemoryFile, number>()
+  readonly #fds = new WeakMap<Fd, MemoryFile>()
 
   constructor(self: XlatorSelf, disk: Disk) {
     this.#self = self
     this.#disk = disk
+    // What only descriptors of an earlier life had kept is gone.
+    disk.store.unlinked.clear()
     this.#base = memoryFops(disk.store) as Required<Pick<Xlator, FopName>>
   }
 
@@ -103,10 +109,13 @@ class Storage {
         return { ok: true }
       },
       mknod: async (ctx, args) => this.#make(ctx, 'mknod', args),
-      create: async (ctx, args) => this.#make(ctx, 'create', args),
+      create: async (ctx, args) => this.#opened(args.fd, await this.#make(ctx, 'create', args)),
       mkdir: async (ctx, args) => this.#make(ctx, 'mkdir', args),
       symlink: async (ctx, args) => this.#make(ctx, 'symlink', args),
       rmdir: (ctx, args) => this.#rmdir(ctx, args),
+      unlink: (ctx, args) => this.#removing(args.loc, () => this.#base.unlink(ctx, args)),
+      rename: (ctx, args) => this.#removing(args.newloc, () => this.#base.rename(ctx, args)),
+      open: async (ctx, args) => this.#opened(args.fd, await this.#base.open(ctx, args)),
       writev: (ctx, args) => this.#writev(ctx, args),
       truncate: (ctx, args) => {
         const file = this.#disk.store.find(args.loc)
@@ -133,7 +142,33 @@ class Storage {
       },
       rchecksum: async (_ctx, args) => this.#rchecksum(args),
     }
-    return this.#troubled({ ...this.#base, ...own })
+    return { ...this.#troubled({ ...this.#base, ...own }), release: fd => this.#release(fd) }
+  }
+
+  #opened<R extends { readonly ok: boolean }>(fd: Fd, reply: R): R {
+    const file = reply.ok ? this.#disk.store.ofFd(fd) : undefined
+    if (file === undefined || 'ok' in file) return reply
+    this.#fds.set(fd, file)
+    this.#open.set(file, (this.#open.get(file) ?? 0) + 1)
+    return reply
+  }
+
+  #release(fd: Fd): void {
+    const file = this.#fds.get(fd)
+    if (file === undefined) return
+    const left = (this.#open.get(file) ?? 1) - 1
+    this.#open.set(file, left)
+    if (left === 0) this.#disk.store.unlinked.delete(file.gfid)
+  }
+
+  /** A name goes; its file stays for those who have it open. */
+  async #removing<R>(loc: Loc, remove: () => Promise<R>): Promise<R> {
+    const { store } = this.#disk
+    const file = store.named(loc)
+    const reply = await remove()
+    if (!('ok' in file) && file.nlink === 0 && (this.#open.get(file) ?? 0) > 0)
+      store.unlinked.set(file.gfid, file)
+    return reply
   }
 
   /** Puts the disk's troubles before every fop. */
@@ -171,7 +206,8 @@ class Storage {
     const { store } = this.#disk
     if (loc.name === '') {
       const file = store.find(loc)
-      if ('ok' in file) return failure(Errno.ESTALE)
+      if ('ok' in file || (file.nlink === 0 && xdata?.has('unlinked-lookup') !== true))
+        return failure(Errno.ESTALE)
       return { ok: true, stat: file.iatt(), postparent: file.iatt(), xdata: answer(file, xdata) }
     }
     const parent = store.parent(loc)
