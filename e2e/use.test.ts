@@ -95,6 +95,35 @@ describe.skipIf(obstacle !== undefined)('a mounted volume', () => {
     await other.unmount()
   })
 
+  test('of two mounts that move files to one name without replacing, one has it', async () => {
+    const other = await volume.cluster.mount('gv0')
+    const count = 60
+    await fs.mkdir(volume.at('race'))
+    const race = `
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+won = 0
+for i in range(${count}):
+    open(f'{sys.argv[1]}{i}', 'w').write(sys.argv[1])
+sys.stdin.readline()
+for i in range(${count}):
+    won += libc.renameat2(-100, f'{sys.argv[1]}{i}'.encode(), -100, f'to{i}'.encode(), 1) == 0
+print(won)
+`
+    const won = await Promise.all(
+      [volume.mount, other].map((mount, i) =>
+        succeed('python3', ['-c', race, 'ab'[i] as string], {
+          cwd: join(mount.path, 'race'),
+          input: 'go\n',
+        }),
+      ),
+    )
+    expect(won.map(Number).reduce((sum, n) => sum + n)).toBe(count)
+    expect(await fs.readdir(volume.at('race'))).toHaveLength(2 * count)
+    await other.unmount()
+    await fs.rm(volume.at('race'), { recursive: true })
+  })
+
   test('the example of the library writes what the mount reads', async () => {
     const { cluster } = volume
     const out = await succeed(process.execPath, [

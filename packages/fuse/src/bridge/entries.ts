@@ -3,7 +3,9 @@
 import {
   Dict,
   Errno,
+  exclusiveXdata,
   failure,
+  type FopArgs,
   type Inode,
   inodeLoc,
   type Loc,
@@ -252,7 +254,7 @@ async function move(
 ): Promise<void> {
   const oldName = request.name()
   const newName = request.name()
-  // Exchanging and whiteouts have no fop; NOREPLACE is as good as a look before can make it.
+  // Exchanging and whiteouts have no fop. NOREPLACE has a look before, for bricks that do not know it.
   if ((flags & ~RENAME_NOREPLACE) !== 0) {
     state.fail(request, failure(Errno.EINVAL))
     return
@@ -264,7 +266,8 @@ async function move(
   const oldloc = await presentEntry(state, request, oldParent, oldName)
   if (oldloc === undefined) return
   const target = await renameTarget(state, request, newParent, newName, flags)
-  if (target !== undefined) await moveTo(state, request, oldloc, target)
+  const xdata = (flags & RENAME_NOREPLACE) === 0 ? undefined : exclusiveXdata()
+  if (target !== undefined) await moveTo(state, request, { oldloc, newloc: target, xdata })
   oldloc.inode.table.unref(oldloc.inode)
 }
 
@@ -300,11 +303,11 @@ async function renameTarget(
 async function moveTo(
   state: BridgeState,
   request: Request,
-  oldloc: Loc,
-  newloc: Loc,
+  args: FopArgs['rename'],
 ): Promise<void> {
   const { graph } = state
-  const reply = await graph.top.rename(state.callers.ctx(request), { oldloc, newloc })
+  const { oldloc, newloc } = args
+  const reply = await graph.top.rename(state.callers.ctx(request), args)
   if (reply.ok) {
     graph.inodes.rename(oldloc.parent as Inode, oldloc.name, newloc.parent as Inode, newloc.name)
     state.ok(request)

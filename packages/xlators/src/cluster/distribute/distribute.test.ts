@@ -17,7 +17,9 @@ import {
   Dict,
   entryLoc,
   Errno,
+  exclusiveXdata,
   gfidText,
+  type Inode,
   OpenFlag,
   parseGfid,
   ROOT_GFID,
@@ -669,6 +671,67 @@ describe.each([
         expect(await volume.read(`/d/b${i}`)).toBe(`data ${i}`)
         expect((await volume.stat(`/d/a${i}`)).nlink).toBe(2)
       }
+    })
+
+    /** RENAME_NOREPLACE, after a look that has found nothing. */
+    async function move(from: string, to: string): Promise<number> {
+      const oldloc = await volume.loc(from)
+      const { parent, name } = await volume.entry(from)
+      const newloc = await volume.entry(to)
+      const source = entryLoc(parent as Inode, name, oldloc.inode)
+      return errnoOf(
+        await volume.top.rename(volume.ctx, { oldloc: source, newloc, xdata: exclusiveXdata() }),
+      )
+    }
+
+    it('that must not replace anything lets one of several win, wherever the names hash', async () => {
+      good(await volume.mkdir('/d'))
+      for (let i = 0; i < 24; i++) {
+        for (const name of ['a', 'b', 'c']) await volume.write(`/d/${name}${i}`, name)
+        const to = `/d/to${i}`
+        // Who looks on must not take a linkto file that is just being made for one that is stale.
+        const looking = volume.lookup(to).then(() => volume.lookup(to))
+        const outcomes = await Promise.all([
+          move(`/d/a${i}`, to),
+          move(`/d/b${i}`, to),
+          volume
+            .create(to, { flags: OpenFlag.RDWR | OpenFlag.CREAT | OpenFlag.EXCL })
+            .then(({ reply }) => errnoOf(reply)),
+          move(`/d/c${i}`, to),
+        ])
+        await looking
+        expect(outcomes.toSorted(), to).toEqual([0, Errno.EEXIST, Errno.EEXIST, Errno.EEXIST])
+      }
+      await restart()
+      const left = await volume.names('/d')
+      for (let i = 0; i < 24; i++) {
+        const names = ['a', 'b', 'c'].filter(name => left.includes(`${name}${i}`))
+        const content = await volume.read(`/d/to${i}`)
+        // Who has moved is gone from the old name; who was made has taken nobody's place.
+        expect(names).toEqual(['a', 'b', 'c'].filter(name => name !== content))
+        for (const name of names) expect(await volume.read(`/d/${name}${i}`)).toBe(name)
+      }
+    })
+
+    it('that must not replace anything goes for directories and further names, too', async () => {
+      for (const name of ['/x', '/y', '/z']) good(await volume.mkdir(name))
+      await volume.write('/f', 'f')
+      good(await volume.link('/f', '/g'))
+      expect(await move('/f', '/g')).toBe(Errno.EEXIST)
+      expect(await move('/x', '/f')).toBe(Errno.EEXIST)
+      expect(await move('/f', '/x')).toBe(Errno.EEXIST)
+      expect(await move('/x', '/y')).toBe(Errno.EEXIST)
+      expect((await Promise.all([move('/x', '/new'), move('/y', '/new')])).toSorted()).toEqual([
+        0,
+        Errno.EEXIST,
+      ])
+      expect(await volume.names('/')).toEqual([
+        'f',
+        'g',
+        'new',
+        expect.stringMatching(/^[xy]$/),
+        'z',
+      ])
     })
 
     it('that goes both ways at once ends', async () => {

@@ -18,9 +18,11 @@ import {
   type Reply,
   type Subvolume,
 } from '@ashlar/core'
-import { onHashed, withParentCheck } from './directories.ts'
+import { onHashed, parentLoc, withParentCheck } from './directories.ts'
+import { acquire } from './held-locks.ts'
 import { hasLinktoMode, makeLinkto, removeLinkto } from './linkto.ts'
 import { isFailure, locate } from './locate.ts'
+import { namespaceLocks } from './locks.ts'
 import { lookup } from './lookup.ts'
 import { asDirectory, type Distribution, internalCtx } from './volume.ts'
 
@@ -53,12 +55,35 @@ async function place(
     if (chosen === hashed) return remembered(volume, loc, hashed, await make(hashed, args.xdata))
     const gfid = args.xdata?.getGfid('gfid-req')
     if (gfid === undefined) return failure(Errno.EINVAL)
-    const failed = await makeLinkto(volume, ctx, { loc, gfid, on: hashed, to: chosen, owner: ctx })
-    if (failed !== undefined) return failed
-    const reply = await make(chosen, args.xdata)
-    if (!reply.ok) await removeLinkto(ctx, loc, hashed)
-    return remembered(volume, loc, chosen, reply)
+    return withName(volume, ctx, loc, hashed, async () => {
+      const link = { loc, gfid, on: hashed, to: chosen, owner: ctx }
+      const failed = await makeLinkto(volume, ctx, link)
+      if (failed !== undefined) return failed
+      const reply = await make(chosen, args.xdata)
+      if (!reply.ok) await removeLinkto(ctx, loc, hashed)
+      return remembered(volume, loc, chosen, reply)
+    })
   })
+}
+
+/**
+ * Runs what makes a linkto file ahead of its data under the name's lock: to a lookup in between it
+ * would be one that leads nowhere, to be removed.
+ */
+async function withName<R extends { ok: true }>(
+  volume: Distribution,
+  ctx: Ctx,
+  loc: Loc,
+  hashed: Subvolume,
+  work: () => Promise<R | Failure>,
+): Promise<R | Failure> {
+  const locks = await acquire(volume, ctx, namespaceLocks(hashed, parentLoc(loc), loc.name))
+  if (!locks.ok) return locks
+  try {
+    return await work()
+  } finally {
+    locks.release()
+  }
 }
 
 function remembered(
@@ -144,22 +169,18 @@ export async function link(
   if (isFailure(state)) return state
   const cached = volume.single ? (volume.children[0] as Subvolume) : state.cached
   if (cached === undefined) return failure(Errno.EPERM) // a directory
-  return onHashed<EntryReply>(volume, ctx, args.newloc, async hashed => {
-    if (hashed !== cached) {
-      const loc = { ...args.newloc, inode: args.oldloc.inode }
-      const failed = await makeLinkto(volume, ctx, {
-        loc,
-        gfid: args.oldloc.gfid,
-        on: hashed,
-        to: cached,
-        owner: ctx,
-      })
+  const { newloc, oldloc } = args
+  return onHashed<EntryReply>(volume, ctx, newloc, async hashed => {
+    if (hashed === cached) return remembered(volume, newloc, cached, await cached.link(ctx, args))
+    return withName(volume, ctx, newloc, hashed, async () => {
+      const loc = { ...newloc, inode: oldloc.inode }
+      const link = { loc, gfid: oldloc.gfid, on: hashed, to: cached, owner: ctx }
+      const failed = await makeLinkto(volume, ctx, link)
       if (failed !== undefined) return failed
-    }
-    const reply = await cached.link(ctx, args)
-    if (!reply.ok && hashed !== cached && reply.errno !== Errno.EEXIST)
-      await removeLinkto(ctx, args.newloc, hashed)
-    return remembered(volume, args.newloc, cached, reply)
+      const reply = await cached.link(ctx, args)
+      if (!reply.ok && reply.errno !== Errno.EEXIST) await removeLinkto(ctx, newloc, hashed)
+      return remembered(volume, newloc, cached, reply)
+    })
   })
 }
 

@@ -212,25 +212,60 @@ async function lookupEverywhere(
   if (directories > 0) return mergeDirectory(volume, ctx, args, answers)
   const file = files[0]
   if (file === undefined) {
-    await dropStaleLinks(ctx, args.loc, links)
+    await dropStaleLinks(volume, ctx, args.loc, links)
     return worstFailure(failures.length > 0 ? failures : [failure(Errno.ENOENT)])
   }
   await repairLinkto(volume, ctx, args.loc, file, links)
   return found(volume, args.loc, file.child, file.reply)
 }
 
-/** Linkto files that point at nothing and that nobody holds open are in the way of the name. */
+/**
+ * Linkto files that point at nothing and that nobody holds open are in the way of the name. One that
+ * somebody is just making, ahead of its data, looks the same: only under the name's lock can they be
+ * told apart. While that is held by another, they stay.
+ */
 async function dropStaleLinks(
+  volume: Distribution,
   ctx: Ctx,
   loc: Loc,
   links: readonly { child: Subvolume; reply: LookupReply }[],
 ): Promise<void> {
-  if (loc.name === '') return
-  await Promise.all(
-    links
-      .filter(({ reply }) => (reply.xdata?.getNumber('glusterfs.open-fd-count') ?? 0) === 0)
-      .map(({ child }) => removeStaleLinkto(ctx, loc, child)),
+  const hashed = volume.hashedChild(loc.parent, loc.name)
+  const unused = links.filter(
+    ({ reply }) => (reply.xdata?.getNumber('glusterfs.open-fd-count') ?? 0) === 0,
   )
+  if (loc.name === '' || loc.parent === undefined || hashed === undefined) return
+  if (unused.length === 0 || volume.childUp[hashed.index] !== true) return
+  const name = namespaceLocks(hashed, inodeLoc(loc.parent), loc.name)
+  const locks = await acquire(volume, ctx, name, { wait: false })
+  if (!locks.ok) return
+  try {
+    await Promise.all(
+      unused.map(async ({ child }) => {
+        const stale = child !== hashed || !(await leadsSomewhere(volume, ctx, loc, child))
+        if (stale) await removeStaleLinkto(ctx, loc, child)
+      }),
+    )
+  } finally {
+    locks.release()
+  }
+}
+
+/** True also when it cannot be told. */
+async function leadsSomewhere(
+  volume: Distribution,
+  ctx: Ctx,
+  loc: Loc,
+  child: Subvolume,
+): Promise<boolean> {
+  const args = { loc, xdata: lookupXdata(volume, undefined) }
+  const link = await child.lookup(internalCtx(ctx), args)
+  if (!link.ok || !isLinkto(volume, link.stat, link.xdata)) return true
+  const target = linktoTarget(volume, link.xdata)
+  if (target === undefined || target === child) return false
+  const there = await target.lookup(internalCtx(ctx), args)
+  if (!there.ok) return there.errno !== Errno.ENOENT && there.errno !== Errno.ESTALE
+  return !isLinkto(volume, there.stat, there.xdata) && there.stat.gfid === link.stat.gfid
 }
 
 /** The file lies away from where its name hashes: leave a linkto file there, and nowhere else. */
@@ -250,6 +285,7 @@ async function repairLinkto(
       reply.stat.gfid === file.reply.stat.gfid,
   )
   await dropStaleLinks(
+    volume,
     ctx,
     loc,
     links.filter(link => link !== valid),

@@ -11,6 +11,7 @@ import {
   EMPTY_IATT,
   Errno,
   failure,
+  isExclusive,
   type Failure,
   type FopArgs,
   type Loc,
@@ -137,7 +138,7 @@ export async function settle(
     const free = places.targetCached === undefined || places.targetCached === places.targetHashed
     return { ...settled, targetCached: undefined, free }
   }
-  if (there.stat.isDirectory) return failure(Errno.EISDIR)
+  if (there.stat.isDirectory) return failure(isExclusive(args) ? Errno.EEXIST : Errno.EISDIR)
   const root = internalCtx(ctx)
   if (there.stat.gfid === args.oldloc.gfid && (await isSameFile(volume, root, target, args))) {
     return { same: source }

@@ -8,6 +8,7 @@ import {
   type Ctx,
   Errno,
   failure,
+  isExclusive,
   type Failure,
   type FopArgs,
   type Loc,
@@ -45,12 +46,13 @@ export async function renameDirectory(
   ].sort(namespaceOrder)
   const renaming: Work = { on: targetHashed, step: { fop: 'rename', args } }
   // With the locks, where all of them are on the one subvolume and nothing else is to be asked.
-  const early = sourceHashed === targetHashed && !newloc.inode.linked
+  const replaces = newloc.inode.linked && !isExclusive(args)
+  const early = sourceHashed === targetHashed && !replaces
   const requests = names.flatMap(({ on, loc, name }) => namespaceLocks(on, loc, name))
   const locks = await acquire(volume, ctx, requests, { work: early ? [renaming] : [] })
   if (!locks.ok) return locks
   try {
-    const occupied = newloc.inode.linked ? await isOccupied(volume, ctx, newloc) : undefined
+    const occupied = replaces ? await isOccupied(volume, ctx, newloc) : undefined
     if (occupied !== undefined) return occupied
     const first = locks.reply(renaming, 'rename') ?? (await targetHashed.rename(ctx, args))
     if (!first.ok) return first

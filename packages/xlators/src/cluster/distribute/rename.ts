@@ -17,6 +17,7 @@ import {
   EMPTY_IATT,
   Errno,
   failure,
+  isExclusive,
   type Failure,
   type FopArgs,
   type RenameReply,
@@ -25,7 +26,7 @@ import {
 } from '@ashlar/core'
 import { parentLoc } from './directories.ts'
 import { acquire, type HeldLocks } from './held-locks.ts'
-import { makeLinkto, removeLinkto } from './linkto.ts'
+import { makeLinkto, removeLinkto, removeStaleLinkto } from './linkto.ts'
 import { isFailure, locate } from './locate.ts'
 import { migrateLock, namespaceLocks, namespaceOrder } from './locks.ts'
 import { type Places, Questions, settle, unchanged } from './rename-check.ts'
@@ -53,7 +54,8 @@ export async function rename(
     if (isFailure(target)) {
       if (target.errno !== Errno.ESTALE && target.errno !== Errno.ENOENT) return target
     } else {
-      if (target.cached === undefined) return failure(Errno.EISDIR)
+      if (target.cached === undefined)
+        return failure(isExclusive(args) ? Errno.EEXIST : Errno.EISDIR)
       targetCached = target.cached
     }
   }
@@ -92,8 +94,15 @@ async function renameFile(
   try {
     const settled = await settle(volume, ctx, args, places, { questions, locks })
     if ('ok' in settled) return settled
-    if ('same' in settled) return unchanged(settled.same)
-    return await renameLocked(volume, ctx, args, settled, locks)
+    if (!isExclusive(args)) {
+      if ('same' in settled) return unchanged(settled.same)
+      return await renameLocked(volume, ctx, args, settled, locks)
+    }
+    if ('same' in settled || settled.targetCached !== undefined) return failure(Errno.EEXIST)
+    // A linkto file that leads nowhere; nobody else is making it, as the name is ours.
+    if (settled.free !== true) await removeStaleLinkto(ctx, args.newloc, places.targetHashed)
+    // What is made under the new name meanwhile is in the way of each step from here on.
+    return await renameLocked(volume, ctx, args, { ...settled, free: true }, locks)
   } finally {
     locks.release()
   }
@@ -113,6 +122,7 @@ async function renameLocked(
   if (places.free === true) {
     const reply = await renameBehindLinkto(volume, ctx, args, places, locks)
     if (reply !== undefined) return reply
+    if (isExclusive(args)) return failure(Errno.EEXIST)
   }
   const root = internalCtx(ctx)
   // The order keeps the data reachable under a name at every step.

@@ -22,6 +22,7 @@ import {
   Dict,
   entryLoc,
   Errno,
+  exclusiveXdata,
   type Gfid,
   gfidText,
   inodeLoc,
@@ -267,6 +268,26 @@ describe('files that are unlinked while they are open', () => {
     expect(errnoOf(await volume.unlink('/f', xdata))).toBe(Errno.EBUSY)
     fd.unref()
     good(await volume.unlink('/f', xdata))
+  })
+})
+
+describe('rename', () => {
+  it('that must not replace anything is refused where something stands', async () => {
+    await volume.write('/a', 'a')
+    await volume.write('/b', 'b')
+    const move = async (from: string, to: string): Promise<number> =>
+      errnoOf(
+        await volume.top.rename(volume.ctx, {
+          oldloc: await volume.entry(from),
+          newloc: await volume.entry(to),
+          xdata: exclusiveXdata(),
+        }),
+      )
+    expect(await move('/a', '/b')).toBe(Errno.EEXIST)
+    expect(await move('/a', '/a')).toBe(Errno.EEXIST)
+    expect(await move('/a', '/c')).toBe(0)
+    expect(readFileSync(disk('/c'), 'utf8')).toBe('a')
+    expect(readFileSync(disk('/b'), 'utf8')).toBe('b')
   })
 })
 

@@ -11,6 +11,7 @@ import {
   type FopArgs,
   type Gfid,
   type Inode,
+  isExclusive,
   MdataFlag,
   NULL_GFID,
   type Reply,
@@ -47,6 +48,8 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
   const gfid = brick.storedGfid(directory ? `${from.path}/.` : from.path)
   if (gfid === NULL_GFID) return failure(Errno.ENODATA)
   const target = lookAt(brick, to)
+  const exclusive = isExclusive(args)
+  if (exclusive && target !== undefined) return failure(Errno.EEXIST)
   if (
     target !== undefined &&
     target.directory &&
@@ -59,7 +62,9 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
   // Two names of one file: rename(2) does nothing and says it did.
   const same = target !== undefined && target.gfid === gfid
   const kept = !same && target?.inode !== undefined && !target.directory && target.links === 1
-  const renamed = sys.renameat2(from.directoryFd, from.name, to.directoryFd, to.name)
+  const renamed = exclusive
+    ? renameExclusively(from, to)
+    : sys.renameat2(from.directoryFd, from.name, to.directoryFd, to.name)
   if (renamed < 0) return failure(-renamed)
   const inode = brick.self.inodes.obtain(gfid)
   if (!same) {
@@ -92,6 +97,16 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
     postnewparent: brick.directoryIatt(to.parent),
     xdata,
   }
+}
+
+/**
+ * Where the file system has no such rename, the look before it must do: of what goes through this
+ * process nothing comes in between.
+ */
+function renameExclusively(from: Entry, to: Entry): number {
+  const places = [from.directoryFd, from.name, to.directoryFd, to.name] as const
+  const renamed = sys.renameat2(...places, sys.RENAME_NOREPLACE)
+  return renamed === -Errno.EINVAL ? sys.renameat2(...places) : renamed
 }
 
 /** What the new name leads to before the rename. */
