@@ -144,6 +144,8 @@ export class SimulatedNetwork {
       if (!from.closed && this.#alive(from.host)) from.handler.drained()
     })
     if (this.state(from.host, peer.host) === 'silent') this.#keepalive(from)
+    // A machine that was started again knows nothing of the connection, and says so.
+    else if (peer.closed && this.#alive(peer.host)) this.#reset(from, 'reset by peer')
   }
 
   /** Ends a connection from one side: the other hears of it after all that was sent. */

@@ -64,7 +64,10 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
   }
   if (shape === 'arbiter') options['arbiter-count'] = '1'
   const possible = TROUBLES.filter(each => each !== 'power' || shape === 'replica-3')
-  const troubles = wishes.troubles ?? possible.filter(() => dice.chance(0.45))
+  const chosen = wishes.troubles ?? possible.filter(() => dice.chance(0.45))
+  // What a brick has lost with its power is told by the clients that wrote it: if they die in the
+  // same moment, before any fsync, nobody knows.
+  const troubles = chosen.filter(each => each !== 'client' || !chosen.includes('power'))
   return {
     seed,
     shape,

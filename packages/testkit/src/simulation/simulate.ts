@@ -106,8 +106,13 @@ class Run {
 
   #work(client: SimulatedClient): void {
     const dice = new Dice(this.#plan.seed, `work ${client.name}`)
-    const count = Math.ceil(this.#plan.operations * dice.between(0.6, 1.2))
-    const workload = new Workload(client, this.#history, dice, count)
+    const workload = new Workload({
+      client,
+      history: this.#history,
+      dice,
+      operations: Math.ceil(this.#plan.operations * dice.between(0.6, 1.2)),
+      complete: this.#plan.sets === 1,
+    })
     this.#workloads.push(workload)
     workload.done.catch((bug: unknown) => {
       const text = bug instanceof Error ? (bug.stack ?? bug.message) : String(bug)

@@ -61,12 +61,22 @@ export class Workload {
   readonly #history: History
   readonly #dice: Dice
   readonly #fds: Fd[] = []
+  readonly #complete: boolean
   #serial = 0
   /** Resolves never when the client dies. */
   readonly done: Promise<void>
   finished = false
 
-  constructor(client: SimulatedClient, history: History, dice: Dice, operations: number) {
+  constructor(options: {
+    client: SimulatedClient
+    history: History
+    dice: Dice
+    operations: number
+    /** A directory's listing comes from one set of bricks. */
+    complete: boolean
+  }) {
+    const { client, history, dice, operations, complete } = options
+    this.#complete = complete
     this.#client = client
     this.#volume = client.volume
     this.#history = history
@@ -339,9 +349,13 @@ export class Workload {
     const entries = await this.#volume.list(path === '' ? '/' : path)
     for (const name of NAMES) {
       const entry = entries.find(each => each.name === name)
-      if (entry === undefined) operation.reads.set(nameRegister(directory, name), EMPTY)
-      else if (!entry.stat.isEmpty)
-        operation.reads.set(nameRegister(directory, name), gfidText(entry.stat.gfid))
+      // As GlusterFS's, a listing shows what the sets have that are in reach.
+      const register = nameRegister(directory, name)
+      if (entry === undefined) {
+        if (this.#complete) operation.reads.set(register, EMPTY)
+      } else if (!entry.stat.isEmpty) {
+        operation.reads.set(register, gfidText(entry.stat.gfid))
+      }
     }
     const shown = entries.map(entry => entry.name).filter(name => !name.startsWith('.'))
     this.#end(operation, 0, shown.join(' '))
