@@ -99,7 +99,7 @@ for statement in sys.argv[2:]:
       'create table log (who text, n integer unique)',
     )
     await Promise.all(
-      paths.map((path, i) => succeed('python3', ['-c', TRANSACT, path, '40', `mount ${i}`])),
+      paths.map((path, i) => succeed('python3', ['-c', TRANSACT, path, '150', `mount ${i}`])),
     )
     for (const path of paths) {
       expect(
@@ -109,7 +109,7 @@ for statement in sys.argv[2:]:
           'select count(*), count(distinct who), max(n) from log',
           'pragma integrity_check',
         ),
-      ).toBe("[(80,)]\n[(80, 2, 80)]\n[('ok',)]\n")
+      ).toBe("[(300,)]\n[(300, 2, 300)]\n[('ok',)]\n")
     }
   })
 })

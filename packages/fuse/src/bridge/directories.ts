@@ -159,7 +159,7 @@ function writePlus(
     return ENTRY_OUT.size + written
   }
   const shown = state.shown(stat)
-  state.writeEntry(listing, at, learn(state, file, entry), stat)
+  state.writeEntry(listing, at, file.node.id, learn(state, file, entry), stat)
   writeInode(listing, at + ENTRY_OUT.size, shown)
   listing.writeUInt32LE(direntType(stat.mode), at + ENTRY_OUT.size + 20)
   return ENTRY_OUT.size + written

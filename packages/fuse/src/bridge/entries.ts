@@ -150,7 +150,7 @@ export async function create(state: BridgeState, request: Request): Promise<void
   fd.bind()
   const file = state.files.add(node, fd)
   const { scratch } = state.device
-  state.writeEntry(scratch, OUT_HEADER_BYTES, node.id, reply.stat)
+  state.writeEntry(scratch, OUT_HEADER_BYTES, request.nodeid, node.id, reply.stat)
   OPEN_OUT.encode(scratch, OUT_HEADER_BYTES + ENTRY_OUT.size, {
     fh: file.handle,
     openFlags: kernelOpenFlags(state, node),

@@ -31,6 +31,9 @@ const HARMLESS = new Set<number>([
   Errno.ENOSYS,
 ])
 
+/** Names of one directory that are dropped at once. */
+const SHARED_NAMES_MAX = 1000
+
 export class Invalidations {
   readonly #device: FuseDevice
   readonly #nodes: NodeTable
@@ -65,6 +68,21 @@ export class Invalidations {
    */
   async dataNow(node: Node): Promise<void> {
     if (this.#device.isOpen) await this.#dropInode(node.id, true)
+  }
+
+  /**
+   * Programs that lock a file make and remove others beside it (the journal of a database): from now
+   * on the kernel asks for each name in its directory, and what it knew of them is gone when this
+   * resolves. Of a directory with more names than are dropped here the rest goes by its timeout.
+   */
+  async shareDirectories(node: Node): Promise<void> {
+    for (const { parent } of node.inode.dentries) {
+      const directory = this.#nodes.find(parent.gfid)
+      if (directory === undefined || directory.shared) continue
+      directory.shared = true
+      const names = [...parent.children.keys()].slice(0, SHARED_NAMES_MAX)
+      await Promise.all(names.map(name => this.#dropName(directory, name)))
+    }
   }
 
   /** Every name of an inode; without names the kernel soon forgets the inode itself. */
@@ -116,13 +134,17 @@ export class Invalidations {
     for (const { parent, name } of inode.dentries) {
       const parentNode = this.#nodes.find(parent.gfid)
       if (parentNode === undefined) continue
-      const bytes = encodeName(name)
-      const body = Buffer.alloc(INVAL_ENTRY_OUT.size + bytes.length + 1)
-      const head = { parent: parentNode.id, namelen: bytes.length, flags: 0 }
-      INVAL_ENTRY_OUT.encode(body, 0, head)
-      bytes.copy(body, INVAL_ENTRY_OUT.size)
-      this.#judge(await this.#device.notify(Notify.INVAL_ENTRY, body))
+      await this.#dropName(parentNode, name)
     }
+  }
+
+  async #dropName(parent: Node, name: string): Promise<void> {
+    if (!this.#device.isOpen) return
+    const bytes = encodeName(name)
+    const body = Buffer.alloc(INVAL_ENTRY_OUT.size + bytes.length + 1)
+    INVAL_ENTRY_OUT.encode(body, 0, { parent: parent.id, namelen: bytes.length, flags: 0 })
+    bytes.copy(body, INVAL_ENTRY_OUT.size)
+    this.#judge(await this.#device.notify(Notify.INVAL_ENTRY, body))
   }
 
   #judge(result: number): void {

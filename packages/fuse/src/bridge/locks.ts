@@ -78,7 +78,10 @@ async function answerGranted(
   request: Request,
   { file, flock }: LockRequest,
 ): Promise<void> {
-  if (flock.type !== LockType.UNLCK) await state.invalidations.dataNow(file.node)
+  if (flock.type !== LockType.UNLCK) {
+    await state.invalidations.shareDirectories(file.node)
+    await state.invalidations.dataNow(file.node)
+  }
   state.ok(request)
 }
 

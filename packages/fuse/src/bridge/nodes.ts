@@ -22,6 +22,8 @@ export interface Node {
   directIo: boolean
   /** Somebody has held a lock through this mount: closing must tell the bricks. */
   locked: boolean
+  /** A directory with a file that is used under locks: the kernel must ask for each name in it. */
+  shared: boolean
 }
 
 export class NodeTable {
@@ -97,6 +99,7 @@ export class NodeTable {
       opened: 0,
       directIo: false,
       locked: false,
+      shared: false,
     }
     this.#byId.set(id, node)
     this.#byGfid.set(gfid, node)

@@ -39,6 +39,8 @@ export interface Timeout {
   readonly nsec: number
 }
 
+const NO_TIME: Timeout = { sec: 0, nsec: 0 }
+
 function timeout(seconds: number): Timeout {
   const sec = Math.floor(seconds)
   return { sec, nsec: Math.floor((seconds - sec) * 1e9) }
@@ -183,7 +185,7 @@ export class BridgeState {
       this.device.replyError(request.unique, Errno.EIO)
       return
     }
-    this.writeEntry(this.device.scratch, OUT_HEADER_BYTES, node.id, stat)
+    this.writeEntry(this.device.scratch, OUT_HEADER_BYTES, request.nodeid, node.id, stat)
     if (!this.device.reply(request.unique, ENTRY_OUT.size)) this.nodes.forget(node.id, 1)
   }
 
@@ -220,15 +222,18 @@ export class BridgeState {
     return inode
   }
 
-  /** `struct fuse_entry_out` at `at`. */
-  writeEntry(buffer: Buffer, at: number, nodeid: number, stat: Iatt): void {
+  /** `struct fuse_entry_out` at `at`, of a name in the directory `parent`. */
+  writeEntry(buffer: Buffer, at: number, parent: number, nodeid: number, stat: Iatt): void {
+    const shared = this.nodes.get(parent)?.shared === true
+    const entry = shared ? NO_TIME : this.entryTimeout
+    const attribute = shared ? NO_TIME : this.attributeTimeout
     ENTRY_OUT.encode(buffer, at, {
       nodeid,
       generation: 0,
-      entryValid: this.entryTimeout.sec,
-      attrValid: this.attributeTimeout.sec,
-      entryValidNsec: this.entryTimeout.nsec,
-      attrValidNsec: this.attributeTimeout.nsec,
+      entryValid: entry.sec,
+      attrValid: attribute.sec,
+      entryValidNsec: entry.nsec,
+      attrValidNsec: attribute.nsec,
       attr: this.shown(stat),
     })
   }

@@ -261,10 +261,17 @@ class MdCache implements Xlator {
     return reply
   }
 
-  /** Who gets a lock sees what was written under it before: nothing older is kept. */
+  /**
+   * Who gets a lock sees what was done under it before: nothing older is kept of the file, nor of the
+   * names beside it (a database's journal comes and goes under the locks of the database).
+   */
   async lk(ctx: Ctx, args: FopArgs['lk']): Promise<Reply<'lk'>> {
     const reply = await this.#child.lk(ctx, args)
-    if (reply.ok && takesLock(args)) this.#of(args.fd.inode).invalidate()
+    if (!reply.ok || !takesLock(args)) return reply
+    const { inode } = args.fd
+    this.#of(inode).invalidate()
+    const now = this.#now()
+    for (const { parent } of inode.dentries) this.#of(parent).lockedAt = now
     return reply
   }
 
@@ -438,7 +445,8 @@ class MdCache implements Xlator {
     if (!inode.linked || loc.name === '' || parent === undefined) return undefined
     const metadata = this.#key.get(inode)
     if (metadata === undefined) return undefined
-    const since = this.#since(this.#now())
+    const within = this.#key.get(parent)?.lockedAt ?? -Infinity
+    const since = Math.max(this.#since(this.#now()), within)
     const stat = metadata.statSince(since)
     if (stat === undefined || !metadata.isNamed(parent.gfid, loc.name, since)) return undefined
     let found: Dict | undefined

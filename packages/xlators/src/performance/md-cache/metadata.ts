@@ -13,6 +13,8 @@ export class Metadata {
   #ticket = 0
   /** Changes of ours on their way: what they do is no news of somebody else. */
   changing = 0
+  /** Of a directory: when a file in it was last locked. Names learnt before are asked for again. */
+  lockedAt = -Infinity
   /** The name under which the inode was last found, and when. */
   #parent: Gfid | undefined
   #name = ''
