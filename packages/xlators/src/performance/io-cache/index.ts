@@ -23,6 +23,7 @@ import {
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
+import { contentChanges } from '../content-changes.ts'
 import { FileCache } from './file-cache.ts'
 import { ioCacheOptions } from './options.ts'
 import { FilePages, PAGE_BYTES, PageStore } from './page-store.ts'
@@ -51,6 +52,10 @@ class IoCache implements Xlator {
   constructor(self: Self) {
     this.#self = self
     this.#child = self.child
+    Object.assign(
+      this,
+      contentChanges(self.child, (inode, change) => this.#changing(inode, change)),
+    )
     this.#key = self.contextKey<FileCache>()
     this.#store = new PageStore(self.options['cache-size'])
     this.#priorities = parsePriorities(self.options.priority)
@@ -96,53 +101,12 @@ class IoCache implements Xlator {
     return this.#fetch(ctx, args, cache)
   }
 
-  async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
-    if ((args.flags & OpenFlag.TRUNC) === 0) return this.#child.open(ctx, args)
-    return this.#changing(args.loc.inode, () => this.#child.open(ctx, args))
-  }
-
   async create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
     const reply = await this.#child.create(ctx, args)
     // It may have opened, and cut, a file that was there.
     const inode = reply.ok ? this.#self.inodes.find(reply.stat.gfid) : undefined
     if (inode !== undefined) this.#key.get(inode)?.forget()
     return reply
-  }
-
-  writev(ctx: Ctx, args: FopArgs['writev']): Promise<Reply<'writev'>> {
-    return this.#changing(args.fd.inode, () => this.#child.writev(ctx, args))
-  }
-
-  truncate(ctx: Ctx, args: FopArgs['truncate']): Promise<Reply<'truncate'>> {
-    return this.#changing(args.loc.inode, () => this.#child.truncate(ctx, args))
-  }
-
-  ftruncate(ctx: Ctx, args: FopArgs['ftruncate']): Promise<Reply<'ftruncate'>> {
-    return this.#changing(args.fd.inode, () => this.#child.ftruncate(ctx, args))
-  }
-
-  fallocate(ctx: Ctx, args: FopArgs['fallocate']): Promise<Reply<'fallocate'>> {
-    return this.#changing(args.fd.inode, () => this.#child.fallocate(ctx, args))
-  }
-
-  discard(ctx: Ctx, args: FopArgs['discard']): Promise<Reply<'discard'>> {
-    return this.#changing(args.fd.inode, () => this.#child.discard(ctx, args))
-  }
-
-  zerofill(ctx: Ctx, args: FopArgs['zerofill']): Promise<Reply<'zerofill'>> {
-    return this.#changing(args.fd.inode, () => this.#child.zerofill(ctx, args))
-  }
-
-  copy_file_range(ctx: Ctx, args: FopArgs['copy_file_range']): Promise<Reply<'copy_file_range'>> {
-    return this.#changing(args.target.inode, () => this.#child.copy_file_range(ctx, args))
-  }
-
-  setattr(ctx: Ctx, args: FopArgs['setattr']): Promise<Reply<'setattr'>> {
-    return this.#changing(args.loc.inode, () => this.#child.setattr(ctx, args))
-  }
-
-  fsetattr(ctx: Ctx, args: FopArgs['fsetattr']): Promise<Reply<'fsetattr'>> {
-    return this.#changing(args.fd.inode, () => this.#child.fsetattr(ctx, args))
   }
 
   /** Who gets a lock sees what was written under it before: nothing older is kept. */

@@ -22,6 +22,7 @@ import {
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
+import { contentChanges } from '../content-changes.ts'
 import { readAheadOptions } from './options.ts'
 import { type Block, join, type Part, Window } from './window.ts'
 
@@ -47,6 +48,10 @@ class ReadAhead implements Xlator {
   constructor(self: Self) {
     this.#self = self
     this.#child = self.child
+    Object.assign(
+      this,
+      contentChanges(self.child, (inode, change) => this.#changing(inode, change)),
+    )
     this.#windows = self.contextKey<Window>()
     this.#changes = self.contextKey<number>()
   }
@@ -88,39 +93,6 @@ class ReadAhead implements Xlator {
     const reply = await this.#joined(blocks, rest && { offset: next, reply: rest }, offset, end)
     // Something of it failed, or the file has become another length meanwhile.
     return reply ?? this.#child.readv(ctx, args)
-  }
-
-  async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
-    if ((args.flags & OpenFlag.TRUNC) === 0) return this.#child.open(ctx, args)
-    return this.#changing(args.loc.inode, () => this.#child.open(ctx, args))
-  }
-
-  writev(ctx: Ctx, args: FopArgs['writev']): Promise<Reply<'writev'>> {
-    return this.#changing(args.fd.inode, () => this.#child.writev(ctx, args))
-  }
-
-  truncate(ctx: Ctx, args: FopArgs['truncate']): Promise<Reply<'truncate'>> {
-    return this.#changing(args.loc.inode, () => this.#child.truncate(ctx, args))
-  }
-
-  ftruncate(ctx: Ctx, args: FopArgs['ftruncate']): Promise<Reply<'ftruncate'>> {
-    return this.#changing(args.fd.inode, () => this.#child.ftruncate(ctx, args))
-  }
-
-  fallocate(ctx: Ctx, args: FopArgs['fallocate']): Promise<Reply<'fallocate'>> {
-    return this.#changing(args.fd.inode, () => this.#child.fallocate(ctx, args))
-  }
-
-  discard(ctx: Ctx, args: FopArgs['discard']): Promise<Reply<'discard'>> {
-    return this.#changing(args.fd.inode, () => this.#child.discard(ctx, args))
-  }
-
-  zerofill(ctx: Ctx, args: FopArgs['zerofill']): Promise<Reply<'zerofill'>> {
-    return this.#changing(args.fd.inode, () => this.#child.zerofill(ctx, args))
-  }
-
-  copy_file_range(ctx: Ctx, args: FopArgs['copy_file_range']): Promise<Reply<'copy_file_range'>> {
-    return this.#changing(args.target.inode, () => this.#child.copy_file_range(ctx, args))
   }
 
   /** Who gets a lock sees what was written under it before: nothing older is kept. */
