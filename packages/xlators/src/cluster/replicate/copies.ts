@@ -35,6 +35,8 @@ import { gfidLoc } from './transaction/lock-calls.ts'
 const INODELK_COUNT = 'glusterfs.inodelk-count'
 const PATHINFO = 'trusted.glusterfs.pathinfo'
 const BAD_INODE = 'glusterfs.bad-inode'
+/** How long what was learnt of a copy counts while copies are not known to be all good. */
+const UNAGREED_MS = 1000
 const COPY_DAMAGED = failure(Errno.EIO)
 
 /** Failures of a brick that say nothing of the file: the next copy is asked. */
@@ -92,6 +94,16 @@ export class Copies {
     return state.epoch === this.agreement.epoch ? state : undefined
   }
 
+  /**
+   * What is known, and would have been heard of if it had changed: while all copies are good news of
+   * blame makes all of it void; while some are not, more blame is no news, and it is looked at again.
+   */
+  #current(inode: Inode): InodeState | undefined {
+    const state = this.known(inode)
+    if (state === undefined || this.agreement.holds()) return state
+    return this.#set.env.clock.monotonic() - state.learnt < UNAGREED_MS ? state : undefined
+  }
+
   /** What is known of an object of which every copy is good. */
   learnAllGood(inode: Inode): void {
     const { generation, dataBricks } = this.#set
@@ -107,7 +119,8 @@ export class Copies {
   learn(inode: Inode, generation: number, found: Interpretation): InodeState {
     const { data, metadata, accused } = found
     const { epoch } = this.agreement
-    const state: InodeState = { data, metadata, accused, generation, epoch }
+    const learnt = this.#set.env.clock.monotonic()
+    const state: InodeState = { data, metadata, accused, generation, epoch, learnt }
     this.#states.set(inode, state)
     return state
   }
@@ -136,6 +149,7 @@ export class Copies {
       accused: what === 'metadata' ? state.accused : state.accused | members,
       generation: state.generation,
       epoch: state.epoch,
+      learnt: state.learnt,
     })
   }
 
@@ -203,7 +217,7 @@ export class Copies {
 
   /** What is known, or else found out now. */
   async state(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
-    const known = this.known(inode)
+    const known = this.#current(inode)
     if (known !== undefined) return known
     if (!this.agreement.holds()) return this.refresh(ctx, inode)
     this.learnAllGood(inode)
@@ -280,9 +294,7 @@ export class Copies {
   ): Promise<R | Failure> {
     const set = this.#set
     if (!set.hasQuorum(set.up)) return NO_QUORUM
-    // Asked now and then, so that readers of open files hear of new blame, too.
-    this.agreement.holds()
-    const known = this.known(inode)
+    const known = this.#current(inode)
     let state = known ?? (await this.state(ctx, inode))
     if ('ok' in state) return state
     let order = this.order(state, inode, ctx, kind)

@@ -19,6 +19,8 @@ export interface InodeState {
   readonly generation: number
   /** `Agreement.epoch` when it was learnt. */
   readonly epoch: number
+  /** When it was learnt, by the monotonic clock. */
+  readonly learnt: number
 }
 
 /** One brick's answer as far as it says how good its copy is. */

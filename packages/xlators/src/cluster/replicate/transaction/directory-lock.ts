@@ -30,6 +30,8 @@ export class DirectoryLock {
   #users = 0
   #taking: Promise<boolean> | undefined
   #leaving = false
+  /** Somebody asked for it before it was ours: no brick tells twice. */
+  #unwanted = false
   #heldSince = 0
   #sharedUntil = 0
   #sharedMs = SHARED_FIRST_MS
@@ -92,6 +94,7 @@ export class DirectoryLock {
 
   /** Gives the lock back as soon as nobody here works under it. */
   giveBack(): void {
+    this.#unwanted = true
     if (!this.held) return
     this.#leaving = true
     if (this.#users === 0) this.#release()
@@ -120,6 +123,7 @@ export class DirectoryLock {
     if (this.held) this.#release()
     const set = this.#set
     const generation = set.generation
+    this.#unwanted = false
     const asked = await askAll(set, set.up, this.#ctx, this.#request)
     if (asked.taken !== NOBODY) {
       if (asked.granted !== NOBODY) unlockAll(set, asked.granted, this.#ctx, [this.#request])
@@ -132,7 +136,10 @@ export class DirectoryLock {
     this.#heldSince = set.env.clock.monotonic()
     this.#leaving = false
     set.self.inodes.ref(this.#inode)
-    return true
+    if (!this.#unwanted && this.#current()) return true
+    // Who asks for a name of it now, ourselves among them, must not wait for what nobody uses.
+    this.#release()
+    return false
   }
 
   #release(): void {
