@@ -89,3 +89,17 @@ it('leaves a note of attributes that too few have changed', async () => {
   )
   expect(decodeCounters(bricks.xattr(2, '/file', 'trusted.afr.dirty'))).toEqual([0, 1, 0])
 })
+
+// Found by simulation: in a volume with an arbiter nobody had the data any more.
+it('does not blame the only good copy for a flush that fails', async () => {
+  for (const accused of [0, 1]) await bricks.blame(2, '/file', accused, [1, 0, 0])
+  client.meddler(2).interfere(fop => (fop === 'fsync' ? failure(Errno.EIO) : undefined))
+  await write('changed')
+  const flock = { type: LockType.WRLCK, whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'other' }
+  const { top, ctx } = bricks.brick(0)
+  const loc = await bricks.brick(0).loc('/file')
+  const command = LockCommand.SETLKW
+  await top.inodelk({ ...ctx, lkOwner: 'other' }, { loc, domain: DOMAIN, command, flock })
+  expect([dataCounter(0, 2), dataCounter(1, 2)]).toEqual([0, 0])
+  expect([dataCounter(0, 'dirty'), dataCounter(2, 'dirty')]).toEqual([1, 1])
+})

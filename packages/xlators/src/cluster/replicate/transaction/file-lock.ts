@@ -421,6 +421,8 @@ export class FileLock {
   async #blameLost(doubtful: Members, members: Members): Promise<Members> {
     const set = this.#set
     if (!set.hasQuorum(members)) return NOBODY
+    // If no other has a good copy the lost one is the best there is: it stays dirty, like all.
+    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', members))) return NOBODY
     this.#copies.blame(this.#inode, doubtful, 'data')
     const noted = await this.#blame(doubtful, members)
     return set.hasQuorum(noted) ? noted : NOBODY
@@ -453,6 +455,7 @@ export class FileLock {
     const failed = without(members, synced)
     // A file that was removed meanwhile needs no care; its bricks forget it when they are told.
     if (indices(failed).every(index => isGone(replies[index]))) return members
+    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', synced))) return NOBODY
     const noted = await this.#blame(failed, synced)
     this.#copies.blame(this.#inode, failed, 'data')
     return noted
