@@ -420,10 +420,10 @@ export class FileLock {
    */
   async #blameLost(doubtful: Members, members: Members): Promise<Members> {
     const set = this.#set
-    if (!set.hasQuorum(members)) return NOBODY
     // If no other has a good copy the lost one is the best there is: it stays dirty, like all.
     if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', members))) return NOBODY
     this.#copies.blame(this.#inode, doubtful, 'data')
+    // Though they be too few to call anything clean: without their note nobody knew who has it all.
     const noted = await this.#blame(doubtful, members)
     return set.hasQuorum(noted) ? noted : NOBODY
   }

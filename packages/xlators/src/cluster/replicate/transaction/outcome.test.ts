@@ -11,6 +11,8 @@ describe('what the replies of all bricks mean together', () => {
     ['one is gone', [ok, failure(ENOTCONN), ok], { done: 0b101, failed: 0b010, errno: ENOTCONN }],
     ['one is full', [ok, ok, failure(ENOSPC)], { done: 0b011, failed: 0b100, errno: ENOSPC }],
     ['nobody answered', [failure(ENOTCONN), failure(ENOTCONN)], { done: 0, failed: 0b11 }],
+    // Found by simulation: each had written another part of it.
+    ['all fail half way', [failure(EIO), failure(EIO)], { done: 0, failed: 0b11, errno: EIO }],
     ['they refuse for different reasons', [failure(EEXIST), failure(EIO)], { done: 0, failed: 3 }],
   ])('%s', (_, replies, expected) => {
     const outcome = judge(replies, 2 ** replies.length - 1)

@@ -39,11 +39,14 @@ export function judge(
   }
   const worst = failures.length === 0 ? undefined : worstOf(failures)
   const alike = failures.every(each => each.errno === failures[0]?.errno)
-  if (done === NOBODY && worst !== undefined && alike && worst.errno !== Errno.ENOTCONN) {
+  if (done === NOBODY && worst !== undefined && alike && !UNCERTAIN.has(worst.errno)) {
     return { kind: 'refused', failure: worst }
   }
   return { kind: 'mixed', done, failed: blamed, failure: worst }
 }
+
+/** Failures after which something may have been done, or a part of it. */
+const UNCERTAIN: ReadonlySet<Errno> = new Set([Errno.ENOTCONN, Errno.EIO])
 
 /** Of several failures the one that says most (xlators/cluster/afr/src/afr-common.c). */
 const TELLING: readonly Errno[] = [Errno.ENODATA, Errno.ENOENT, Errno.ESTALE, Errno.ENOSPC]
