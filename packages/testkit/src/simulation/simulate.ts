@@ -111,7 +111,7 @@ class Run {
       history: this.#history,
       dice,
       operations: Math.ceil(this.#plan.operations * dice.between(0.6, 1.2)),
-      complete: this.#plan.sets === 1,
+      complete: this.#plan.sets === 1 && !this.#plan.arbiter,
     })
     this.#workloads.push(workload)
     workload.done.catch((bug: unknown) => {

@@ -72,7 +72,7 @@ export class Workload {
     history: History
     dice: Dice
     operations: number
-    /** A directory's listing comes from one set of bricks. */
+    /** What a listing does not show is not there. */
     complete: boolean
   }) {
     const { client, history, dice, operations, complete } = options
@@ -349,7 +349,8 @@ export class Workload {
     const entries = await this.#volume.list(path === '' ? '/' : path)
     for (const name of NAMES) {
       const entry = entries.find(each => each.name === name)
-      // As GlusterFS's, a listing shows what the sets have that are in reach.
+      // As GlusterFS's, a listing shows what the sets have that are in reach, and what an outdated
+      // copy has when it is the only one in reach that is not an arbiter.
       const register = nameRegister(directory, name)
       if (entry === undefined) {
         if (this.#complete) operation.reads.set(register, EMPTY)
