@@ -484,7 +484,7 @@ class Replicate implements HealingXlator {
     const set = this.#set
     set.lost(from.index)
     // What was written and not synced is blamed on the brick before it can be back without it.
-    set.idle.giveBack()
+    set.idle.brickLost()
     this.healer.brickDown(from.index)
     this.#report(from, set.up === NOBODY ? 'child-down' : 'some-descendent-down')
   }

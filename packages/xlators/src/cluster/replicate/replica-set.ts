@@ -55,6 +55,8 @@ export class ReplicaSet {
   up: Members = NOBODY
   /** Grows whenever a brick comes or goes: what was learnt of copies before is not to be trusted. */
   generation = 0
+  /** Grows only when a brick comes: it has none of the locks that the others have given. */
+  arrivals = 0
   /** By child: how often it was lost; its locks of ours, and what it had not synced, went each time. */
   readonly #losses: number[]
   /** Locks that are kept a moment after their use. */
@@ -119,6 +121,7 @@ export class ReplicaSet {
   gained(index: number): void {
     this.up |= only(index)
     this.generation += 1
+    this.arrivals += 1
   }
 
   /** A brick's connection is gone. */

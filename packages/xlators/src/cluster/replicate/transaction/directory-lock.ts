@@ -100,6 +100,10 @@ export class DirectoryLock {
     if (this.#users === 0) this.#release()
   }
 
+  brickLost(): void {
+    this.giveBack()
+  }
+
   /** Its unlock waits for nobody. */
   left(): Promise<void> {
     this.giveBack()

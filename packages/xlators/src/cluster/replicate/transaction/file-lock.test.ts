@@ -103,3 +103,16 @@ it('does not blame the only good copy for a flush that fails', async () => {
   expect([dataCounter(0, 2), dataCounter(1, 2)]).toEqual([0, 0])
   expect([dataCounter(0, 'dirty'), dataCounter(2, 'dirty')]).toEqual([1, 1])
 })
+
+it('goes on without a lost brick, and waits for no disk', async () => {
+  const fd = await client.volume.open('/file')
+  good(await client.volume.writeFd(fd, 'before'))
+  for (const index of [0, 2]) {
+    client.meddler(index).interfere(fop => (fop === 'fsync' ? new Promise(() => {}) : undefined))
+  }
+  await client.cut(1)
+  good(await client.volume.writeFd(fd, 'behind'))
+  expect([dataCounter(0, 1), dataCounter(2, 1)]).toEqual([1, 1])
+  for (const index of [0, 2]) client.meddler(index).interfere(undefined)
+  fd.unref()
+})

@@ -62,6 +62,10 @@ export class FileLock {
   #users = 0
   #drained: (() => void) | undefined
   #generation = -1
+  /** `ReplicaSet.arrivals` when it was taken. */
+  #arrivals = -1
+  /** The last blaming of lost bricks. */
+  #parting: Promise<void> = Promise.resolve()
   /** When it began: bricks that were lost since have lost the lock. */
   #losses: Losses = []
   /** Bricks on which the lock is held. */
@@ -122,7 +126,10 @@ export class FileLock {
     this.#operations += 1
     try {
       for (;;) {
-        if (this.#phase === 'held' && this.#usable()) return await this.#under(ctx, operation)
+        if (this.#phase === 'held' && this.#usable()) {
+          await this.#goOnWithoutLost()
+          return await this.#under(ctx, operation)
+        }
         if (this.#phase === 'held') this.#startLeaving()
         if (this.#phase === 'free') return await this.#take(ctx, operation)
         await this.#turn
@@ -132,8 +139,45 @@ export class FileLock {
     }
   }
 
+  /** A brick that comes must be locked, too; those that are left when one goes are still locked. */
   #usable(): boolean {
-    return !this.#leaveSoon && this.#generation === this.#set.generation
+    return !this.#leaveSoon && this.#arrivals === this.#set.arrivals
+  }
+
+  /** What was written is blamed on the lost brick before that can be back without it. */
+  brickLost(): void {
+    if (this.#phase !== 'held') return
+    this.#goOnWithoutLost().catch((bug: unknown) => {
+      this.#set.env.log.critical('blaming a lost brick failed', { error: String(bug) })
+    })
+  }
+
+  /**
+   * Bricks that have gone are blamed on the others, which go on under the lock they have given: nobody
+   * waits for their disks.
+   */
+  async #goOnWithoutLost(): Promise<void> {
+    if (this.#generation !== this.#set.generation) {
+      this.#generation = this.#set.generation
+      this.#parting = this.#part()
+    }
+    await this.#parting
+  }
+
+  async #part(): Promise<void> {
+    const set = this.#set
+    const gone = set.lostSince(this.#losses)
+    const lost = this.#members & gone
+    this.#locked = without(this.#locked, gone)
+    this.#members = without(this.#members, gone)
+    if (lost === NOBODY || this.#spoiled) return
+    const noted = await this.#blameLost(lost, this.#members)
+    if (noted !== NOBODY) {
+      this.#members &= noted
+      return
+    }
+    this.#spoiled = true
+    this.#leaveSoon = true
   }
 
   /** An operation under the lock that is held. */
@@ -257,11 +301,14 @@ export class FileLock {
     this.#losses = this.#set.losses
     // Who let us have it may want it back at once: no brick tells twice.
     this.#generation = this.#set.generation
+    this.#arrivals = this.#set.arrivals
     return held
   }
 
   #begin(): void {
     this.#generation = this.#set.generation
+    this.#arrivals = this.#set.arrivals
+    this.#parting = Promise.resolve()
     this.#losses = this.#set.losses
     this.#locked = NOBODY
     this.#members = NOBODY

@@ -9,6 +9,8 @@ import type { Clock, Timer } from '@ashlar/core'
 /** What is kept and can be given back. */
 export interface Idle {
   giveBack(): void
+  /** A brick is gone that may have part in it. */
+  brickLost(): void
   /** Resolves when it is given back. */
   left(): Promise<void>
 }
@@ -57,9 +59,9 @@ export class IdleSweep {
     await Promise.all(this.#takeAll().map(idle => idle.left()))
   }
 
-  /** Gives everything back, and waits for nothing. */
-  giveBack(): void {
-    for (const idle of this.#takeAll()) idle.giveBack()
+  /** Tells all that a brick is gone. */
+  brickLost(): void {
+    for (const idle of [...this.#stale, ...this.#fresh]) idle.brickLost()
   }
 
   #takeAll(): Idle[] {
