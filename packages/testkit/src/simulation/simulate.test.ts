@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { simulate } from './simulate.ts'
 
 /** Every run of the tests has these; `npm run simulate` has as many as one likes. */
-const SEEDS = 30
+const SEEDS = 150
 
 describe('a simulated cluster', () => {
   it('replays a seed, byte for byte', async () => {
