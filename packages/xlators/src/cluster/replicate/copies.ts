@@ -208,8 +208,11 @@ export class Copies {
    * another client may have blamed one since we have looked.
    */
   async keeps(ctx: Ctx, inode: Inode, kind: ReadKind | 'entry', done: Members): Promise<boolean> {
-    const state = await this.refresh(ctx, inode)
-    if ('ok' in state) return false
+    const before = this.#states.get(inode)
+    const found = await this.refresh(ctx, inode)
+    // Too few are left to ask: what was known when they were more.
+    const state = 'ok' in found ? before : found
+    if (state === undefined) return false
     // An arbiter knows names, and nothing of what is in files.
     const good = kind === 'entry' ? without(this.#set.all, state.accused) : state[kind]
     return (done & good) !== NOBODY

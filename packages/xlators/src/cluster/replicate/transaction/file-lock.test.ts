@@ -116,3 +116,11 @@ it('goes on without a lost brick, and waits for no disk', async () => {
   for (const index of [0, 2]) client.meddler(index).interfere(undefined)
   fd.unref()
 })
+
+// Found by simulation: nobody said who had lost it, and a heal chose that copy.
+it('blames who may have lost it, though but one copy is left to say so', async () => {
+  await client.cut(0)
+  await write('changed')
+  await client.cut(2)
+  await until('it is blamed', LEFT_MS, () => dataCounter(1, 2) === 1)
+})
