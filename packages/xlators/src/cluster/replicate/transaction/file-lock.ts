@@ -467,11 +467,13 @@ export class FileLock {
    */
   async #blameLost(doubtful: Members, members: Members): Promise<Members> {
     const set = this.#set
+    // Those that are too few to call anything clean tell, too, or nobody knew who has it all. But
+    // with nobody to make up for them they must have it on their own disks before.
+    const sure = set.hasQuorum(members) ? members : (await this.#flush(members)).synced
     // If no other has a good copy the lost one is the best there is: it stays dirty, like all.
-    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', members))) return NOBODY
+    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', sure))) return NOBODY
     this.#copies.blame(this.#inode, doubtful, 'data')
-    // Though they be too few to call anything clean: without their note nobody knew who has it all.
-    const noted = await this.#blame(doubtful, members)
+    const noted = await this.#blame(doubtful, sure)
     return set.hasQuorum(noted) ? noted : NOBODY
   }
 
@@ -490,6 +492,18 @@ export class FileLock {
 
   /** Brings what was written to the disks; gives the bricks whose dirty may be taken back. */
   async #durable(members: Members): Promise<Members> {
+    const { synced, gone } = await this.#flush(members)
+    // A file that was removed meanwhile needs no care; its bricks forget it when they are told.
+    if (gone) return members
+    const failed = without(members, synced)
+    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', synced))) return NOBODY
+    const noted = await this.#blame(failed, synced)
+    this.#copies.blame(this.#inode, failed, 'data')
+    return noted
+  }
+
+  /** Who has everything on disk now; `gone`: all others, if any, do not have the file any more. */
+  async #flush(members: Members): Promise<{ synced: Members; gone: boolean }> {
     const set = this.#set
     const open = this.#openFd
     const fd = open?.ref() ?? set.self.anonymousFd(this.#inode, 0)
@@ -499,13 +513,8 @@ export class FileLock {
     )
     fd.unref()
     const synced = succeeded(replies) | (members & ~set.dataBricks)
-    const failed = without(members, synced)
-    // A file that was removed meanwhile needs no care; its bricks forget it when they are told.
-    if (indices(failed).every(index => isGone(replies[index]))) return members
-    if (!(await this.#copies.keeps(this.#owner, this.#inode, 'data', synced))) return NOBODY
-    const noted = await this.#blame(failed, synced)
-    this.#copies.blame(this.#inode, failed, 'data')
-    return noted
+    const failed = indices(without(members, synced))
+    return { synced, gone: failed.every(index => isGone(replies[index])) }
   }
 
   /** A file without a name is reached by an open fd alone. */
