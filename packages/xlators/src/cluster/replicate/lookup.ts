@@ -9,6 +9,7 @@
 
 import {
   type Ctx,
+  delay,
   type Dict,
   Errno,
   failure,
@@ -26,6 +27,9 @@ import { whose, worstOf } from './transaction/outcome.ts'
 
 const PARENT_ENTRYLK = 'glusterfs.parent-entrylk'
 const CONTENT = 'glusterfs.content'
+/** How often bricks that disagree are asked again, and after how long for the first time. */
+const ATTEMPTS_MAX = 4
+const ATTEMPT_MS = 10
 /** Names of the root that are the volume's own business. */
 const HIDDEN_PREFIX = '.glusterfs-anonymous-inode'
 const HIDDEN_NAME = '.landfill'
@@ -60,11 +64,15 @@ export async function lookup(
   if (!set.hasQuorum(set.up)) return NO_QUORUM
   const quick = await askOne(parts, ctx, args)
   if (quick !== undefined) return quick
-  const round = await ask(parts, ctx, args)
-  if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
-  const decided = await decide(parts, ctx, args, round)
-  if ('ok' in decided) return decided
-  return conclude(parts, ctx, args, decided)
+  for (let attempt = 0; ; attempt++) {
+    const round = await ask(parts, ctx, args)
+    if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
+    const decided = await decide(parts, ctx, args, round)
+    if (!('ok' in decided)) return conclude(parts, ctx, args, decided)
+    // Bricks are asked one after the other: names that change meanwhile look like a disagreement.
+    if (decided.errno !== Errno.EIO || attempt >= ATTEMPTS_MAX) return decided
+    await delay(set.env.clock, ATTEMPT_MS * 2 ** attempt)
+  }
 }
 
 /** One brick's answer, while all bricks agree: it speaks for all. */
