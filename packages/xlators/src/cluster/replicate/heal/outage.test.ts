@@ -32,7 +32,7 @@ import { replicate } from '../index.ts'
 import { type HealingXlator, healerOf, type Healer } from '../healer.ts'
 
 const VOLUME_ID = 'f3663609-b364-4aeb-b13b-4376c3ba237e'
-const HEAL_MS = 12_000
+const HEAL_MS = 45_000
 const COMMON = {
   'granular-entry-heal': 'on',
   'use-anonymous-inode': 'on',
