@@ -23,14 +23,12 @@ import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import type { DataTransactions } from './transaction/data.ts'
 import { judge, worstOf } from './transaction/outcome.ts'
 
-/** What is kept of an fd. */
+/** What is kept of an open directory. */
 interface OpenState {
   /** Bricks on which it is open. */
   opened: Members
-  /** Directories: the brick that the listing under way is read from; -1 before it begins. */
+  /** The brick that the listing under way is read from; -1 before it begins. */
   listing: number
-  /** Bricks whose connection has ended since are open no more. */
-  generation: number
 }
 
 export class Files {
@@ -62,17 +60,11 @@ export class Files {
     const replies = await set.onAll(set.up, child => child.open(ctx, request))
     const opened = succeeded(replies)
     if (opened === NOBODY || !set.hasQuorum(opened)) return worst(replies)
-    this.#open.set(args.fd, { opened, listing: -1, generation: set.generation })
     if (cuts) {
       const cut = await this.#data.ftruncate(ctx, { fd: args.fd, offset: 0 })
       if (!cut.ok) return cut
     }
     return replies[first(opened)] as Reply<'open'>
-  }
-
-  /** A create has opened the file on these bricks. */
-  created(fd: Fd, opened: Members): void {
-    this.#open.set(fd, { opened, listing: -1, generation: this.#set.generation })
   }
 
   async opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
@@ -84,7 +76,7 @@ export class Files {
     const replies = await set.onAll(asked, child => child.opendir(ctx, args))
     const opened = succeeded(replies)
     if (opened === NOBODY) return worst(replies)
-    this.#open.set(args.fd, { opened, listing: -1, generation: set.generation })
+    this.#open.set(args.fd, { opened, listing: -1 })
     return replies[first(opened)] as Reply<'opendir'>
   }
 
@@ -123,7 +115,7 @@ export class Files {
     const reply = await set.child(index).opendir(ctx, { loc: inodeLoc(fd.inode), fd })
     if (!reply.ok) return false
     if (state === undefined) {
-      this.#open.set(fd, { opened: only(index), listing: index, generation: set.generation })
+      this.#open.set(fd, { opened: only(index), listing: index })
     } else state.opened |= only(index)
     return true
   }

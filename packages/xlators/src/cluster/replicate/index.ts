@@ -272,10 +272,8 @@ class Replicate implements HealingXlator {
 
   // Entries.
 
-  async create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
-    const reply = await this.#make(ctx, args, { fop: 'create', args }, 'file')
-    if (reply.ok) this.#files.created(args.fd, this.#set.up)
-    return reply
+  create(ctx: Ctx, args: FopArgs['create']): Promise<Reply<'create'>> {
+    return this.#make(ctx, args, { fop: 'create', args }, 'file')
   }
 
   mknod(ctx: Ctx, args: FopArgs['mknod']): Promise<Reply<'mknod'>> {

@@ -110,11 +110,6 @@ export class DirectoryLock {
     return Promise.resolve()
   }
 
-  /** Nothing is kept that would be lost with this object. */
-  get disposable(): boolean {
-    return !this.held && this.#taking === undefined && this.names.empty
-  }
-
   #current(): boolean {
     return this.#generation === this.#set.generation
   }

@@ -89,10 +89,6 @@ export class FileLock {
     this.#owner = owner
   }
 
-  get held(): boolean {
-    return this.#phase !== 'free'
-  }
-
   /**
    * A flush of the file begins; call what it gives when it has succeeded. If nothing was written
    * meanwhile, the release need not flush again.

@@ -6,11 +6,20 @@
  * attributes twice is setting them once. What may not be done twice waits for its locks first.
  */
 
-import type { Ctx, Failure, Inode, PlainFop, Reply, Step } from '@ashlar/core'
+import {
+  type Ctx,
+  Errno,
+  type Failure,
+  failure,
+  type Inode,
+  type PlainFop,
+  type Reply,
+  type Step,
+} from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import { first, has, type Members, NOBODY, size, without } from '../members.ts'
-import { internalCtx, NO_QUORUM, type ReplicaSet } from '../replica-set.ts'
+import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import {
   askAll,
   gfidLoc,
@@ -24,8 +33,6 @@ import {
 import { markStep } from './marks.ts'
 import { judge } from './outcome.ts'
 import { callStep } from './steps.ts'
-import { succeeded } from '../replica-set.ts'
-import { failure, Errno } from '@ashlar/core'
 
 const ONCE = countersOf(ChangeKind.METADATA, 1)
 
