@@ -1,5 +1,11 @@
 // Loads a program of packages/cli, or says what to do when it has not been built.
 import { existsSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+
+// Daemons do many different things a few thousand times each: without this most of their code runs
+// interpreted for its first thousands of calls, and takes a fifth more processor time meanwhile.
+setFlagsFromString('--always-sparkplug')
+setFlagsFromString('--no-lazy-feedback-allocation')
 
 export async function load(program) {
   const url = new URL(`../packages/cli/dist/${program}`, import.meta.url)

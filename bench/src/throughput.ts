@@ -4,7 +4,7 @@
  * and ratios and writes bench/results/<time>.json.
  *
  *     npm run bench -- [--rounds N] [--files N] [--listing N] [--tree N] [--mebibytes N]
- *                      [--seconds N] [--targets local,glusterfs,ashlar] [--rows WORD,…] [--directory DIR]
+ *                      [--seconds N] [--targets local,glusterfs,ashlar] [--rows BEGINNING,…] [--directory DIR]
  *                      [--volume 'distribute 2' | 'replica 2' | 'replica 3' | 'replica 3 arbiter 1']
  */
 
@@ -113,7 +113,7 @@ export async function throughput(words: readonly string[]): Promise<void> {
   ].filter(target => wanted.has(target.name))
   const chosen = flags.rows?.split(',')
   const rows = ROWS.filter(
-    row => chosen === undefined || chosen.some(word => row.name.includes(word)),
+    row => chosen === undefined || chosen.some(word => row.name.startsWith(word)),
   )
   const started = await startAll(all)
   const results: Result[] = []

@@ -19,7 +19,19 @@ export interface Native {
 
 /** Calls waiting for koffi's worker threads; past that koffi throws, so it is well above need. */
 const ASYNC_CALLS_MAX = 4096
-koffi.config({ max_async_calls: ASYNC_CALLS_MAX })
+/** Memory sets kept for such calls, the most koffi keeps. */
+const ASYNC_SETS = 32
+/**
+ * Stack and heap of each: what a system call and a path need. By default they are as large as what
+ * malloc takes from the kernel and gives back at each call, which costs more than the call.
+ */
+const ASYNC_BYTES = 64 * 1024
+koffi.config({
+  max_async_calls: ASYNC_CALLS_MAX,
+  resident_async_pools: ASYNC_SETS,
+  async_stack_size: ASYNC_BYTES,
+  async_heap_size: ASYNC_BYTES,
+})
 const libc = koffi.load(null)
 
 /** Binds a function of the C library by its prototype. Throws when the library has none. */
