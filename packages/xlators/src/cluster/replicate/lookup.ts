@@ -214,13 +214,17 @@ function conclude(
   const any = round.replies[first(there)] as LookupReply
   const inode = set.self.inodes.find(any.stat.gfid) ?? args.loc.inode
   const found = copies.interpret(round.replies)
-  const state = copies.learn(inode, round.generation, found)
-  if (inode !== args.loc.inode) copies.learn(args.loc.inode, round.generation, found)
+  for (const each of new Set([inode, args.loc.inode])) {
+    // Too few have it to know of all blame: those who lack it may have removed it, and still tell by
+    // an open fd what they hold against the others.
+    if (set.hasQuorum(there)) copies.learn(each, round.generation, found)
+    else copies.forget(each)
+  }
   if (found.needsHeal) parts.found(any.stat.gfid)
   const data = there & set.dataBricks
   if (data === NOBODY) return failure(Errno.ENOTCONN)
-  const both = there & state.data & state.metadata
-  const attributes = there & state.metadata
+  const both = there & found.data & found.metadata
+  const attributes = there & found.metadata
   const good = both !== NOBODY ? both : attributes !== NOBODY ? attributes : data
   const chosen = copies.choose(good, any.stat, ctx)
   const reply = round.replies[chosen] as LookupReply
