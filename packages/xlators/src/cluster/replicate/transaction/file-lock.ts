@@ -25,8 +25,9 @@ import {
   type Reply,
   type Step,
 } from '@ashlar/core'
-import { ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
+import { type BrickChangelog, ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
+import { accusedBy } from '../direction.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
 import { type Losses, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
@@ -279,13 +280,18 @@ export class FileLock {
       return NO_QUORUM
     }
     const absent = without(set.all, members)
+    const logs: (BrickChangelog | undefined)[] = []
     const replies = await set.onAll(members, async (child, index): Promise<R | Failure> => {
-      const steps = [this.#beginning(absent), operation.step(index)]
+      const steps = [this.#beginning(absent, true), operation.step(index)]
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
-      this.#raised(index, reply.replies[0] as Reply<'xattrop'> | undefined)
+      const begun = reply.replies[0] as Reply<'xattrop'> | undefined
+      this.#raised(index, begun)
+      if (begun?.ok === true) logs[index] = set.changelog(begun.dict)
       return (reply.replies[1] ?? reply.replies[0]) as R | Failure
     })
+    // Who had the lock may have blamed a brick since the copies were looked at.
+    this.#copies.blame(this.#inode, accusedBy(ChangeKind.DATA, logs), 'data')
     return this.#settle(ctx, operation, members, replies)
   }
 
@@ -341,13 +347,14 @@ export class FileLock {
     return undefined
   }
 
-  /** dirty, and blame of those who are not there. */
-  #beginning(absent: Members): Step {
+  /** dirty, and blame of those who are not there; `asks`: who is blamed by now is answered. */
+  #beginning(absent: Members, asks = false): Step {
     return markStep(this.#set, this.#owner, {
       ...this.#subject,
       blamed: absent,
       blame: DATA_ONCE,
       dirty: DATA_ONCE,
+      asks,
     }) as Step
   }
 

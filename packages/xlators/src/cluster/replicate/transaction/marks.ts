@@ -19,6 +19,8 @@ export interface Mark {
   readonly blamed: Members
   readonly blame: Counters
   readonly dirty: Counters
+  /** The counters of all bricks are answered: adding nothing reads them. */
+  readonly asks?: boolean
   /** Directories with granular heal: the name that is to be looked at, or need not be any more. */
   readonly name?: { readonly value: string; readonly pending: boolean } | undefined
 }
@@ -32,6 +34,11 @@ export function markStep(set: ReplicaSet, ctx: Ctx, mark: Mark): Step | undefine
     }
   }
   if (!isZero(mark.dirty)) dict.setBytes(set.dirtyKey, encodeCounters(mark.dirty))
+  if (mark.asks === true) {
+    for (const key of set.pendingKeys) {
+      if (!dict.has(key)) dict.setBytes(key, encodeCounters(ZERO_COUNTERS))
+    }
+  }
   if (dict.size === 0) return undefined
   const xdata =
     mark.name === undefined || !set.options['granular-entry-heal']
