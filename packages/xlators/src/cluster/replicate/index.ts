@@ -319,6 +319,7 @@ class Replicate implements HealingXlator {
       lockees,
       changes: [change],
       step: { fop: 'rmdir', args },
+      empties: args.loc.inode.linked ? args.loc.inode : undefined,
       shown: () => undefined,
     })
     if (reply.ok) this.#locking.removed(args.loc.inode)
@@ -329,14 +330,14 @@ class Replicate implements HealingXlator {
     const from = this.#name(args.oldloc)
     const to = this.#name(args.newloc)
     const lockees = [from.lockee, to.lockee]
-    const target = args.newloc.inode
-    if (target.linked && target.isDirectory) {
-      lockees.push({ loc: inodeLoc(target), name: undefined })
-    }
+    const { inode } = args.newloc
+    const target = inode.linked && inode.isDirectory ? inode : undefined
+    if (target !== undefined) lockees.push({ loc: inodeLoc(target), name: undefined })
     return this.#entries.run<RenameReply>(ctx, {
       lockees,
       changes: [from.change, to.change],
       step: { fop: 'rename', args },
+      empties: target,
       shown: reply => reply.stat.gfid,
     })
   }

@@ -21,6 +21,7 @@ import {
   type RenameReply,
   type Reply,
   type Step,
+  type Subvolume,
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
@@ -47,6 +48,8 @@ export interface EntryOperation<R extends EntryFopReply> {
   readonly step: Step
   /** What takes a name away again that it has made. */
   readonly undo?: Step | undefined
+  /** The directory that goes, if nothing is in it. */
+  readonly empties?: Inode | undefined
   /** The object whose attributes the reply shows. */
   readonly shown: (reply: R) => Gfid | undefined
 }
@@ -58,10 +61,15 @@ const ENTRY_ONCE = countersOf(ChangeKind.ENTRY, 1)
 
 /** How an entry operation went on the bricks. */
 interface Run<R> {
+  /** Bricks that were asked for it. */
   readonly members: Members
+  /** Bricks that could not be, and were blamed if marks were made. */
+  readonly absent: Members
   readonly generation: number
   /** Marks were made before. */
   readonly marked: boolean
+  /** Those who know a directory best were asked first whether it may go. */
+  readonly judged: boolean
   readonly replies: readonly (R | Failure | undefined)[]
 }
 
@@ -117,12 +125,39 @@ export class EntryTransactions {
   ): Promise<Run<R>> {
     const set = this.#set
     const { generation } = set
-    const optimistic = members === set.all && set.options['optimistic-change-log']
-    if (optimistic) {
-      const replies = await set.onAll(members, child => callStep<R>(child, ctx, operation.step))
-      return { members, generation, marked: false, replies }
-    }
     const absent = without(set.all, members)
+    const { empties } = operation
+    const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
+    const optimistic = members === set.all && set.options['optimistic-change-log']
+    const ask = optimistic
+      ? (child: Subvolume) => callStep<R>(child, ctx, operation.step)
+      : this.#asking<R>(ctx, operation, absent)
+    const replies = await set.onAll(judges, ask)
+    const run = { absent, generation, marked: !optimistic, judged: judges !== members }
+    if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
+    const others = await set.onAll(without(members, judges), ask)
+    return { ...run, members, replies: replies.map((reply, index) => reply ?? others[index]) }
+  }
+
+  /**
+   * Of `members` those to ask first. A directory of which a brick has missed names is empty there
+   * and not elsewhere: only bricks that have them all can tell whether it may go, and if none of
+   * them lets it go the others must not either, as they may be the ones that a heal goes by.
+   */
+  async #judges(ctx: Ctx, directory: Inode, members: Members): Promise<Members> {
+    if (this.#copies.agreement.holds()) return members
+    const state = await this.#copies.refresh(ctx, directory)
+    const good = 'ok' in state ? NOBODY : without(members, state.accused)
+    return good === NOBODY ? members : good
+  }
+
+  /** Asks one brick for it, with marks before and after. */
+  #asking<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    absent: Members,
+  ): (child: Subvolume) => Promise<R | Failure> {
+    const set = this.#set
     const internal = internalCtx(ctx, ctx.lkOwner)
     const before = markSteps(
       set,
@@ -131,14 +166,13 @@ export class EntryTransactions {
     )
     const after = markSteps(set, internal, this.#objectMarks(operation, absent))
     const steps = [...before, operation.step, ...after]
-    const replies = await set.onAll(members, async (child): Promise<R | Failure> => {
+    return async child => {
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
       const own = reply.replies[before.length] as R | Failure | undefined
       if (own !== undefined) return own
       return (reply.replies.at(-1) as Failure | undefined) ?? failure(Errno.EIO)
-    })
-    return { members, generation, marked: true, replies }
+    }
   }
 
   /** What the replies mean: for the changelog, for what we know of the copies, for the caller. */
@@ -148,9 +182,9 @@ export class EntryTransactions {
     run: Run<R>,
   ): Promise<R | Failure> {
     const set = this.#set
-    const { members, replies, marked } = run
-    const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY)
-    const absent = without(set.all, members)
+    const { members, absent, replies, marked, judged } = run
+    // Who has names in a directory that others, who know better, let go is behind.
+    const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY || judged)
     if (outcome.kind === 'refused') {
       if (marked) this.#takeBack(ctx, operation, members, absent)
       return outcome.failure
