@@ -1,10 +1,10 @@
 /**
  * Tidying the directories in which bricks rest what heals have taken out of the volume's tree: what
- * no other brick has any more was deleted by its users, and goes.
+ * no other brick has in the volume's tree any more was deleted by its users, and goes.
  * Source: xlators/cluster/afr/src/afr-self-heald.c (`afr_cleanup_anon_inode_dir`).
  */
 
-import { entryLoc, inodeLoc, type Loc, parseGfid, type Subvolume } from '@ashlar/core'
+import { entryLoc, gfidText, inodeLoc, type Loc, parseGfid, type Subvolume } from '@ashlar/core'
 import { indices, only } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { Aside } from './aside.ts'
@@ -45,18 +45,29 @@ async function tidyEntry(
   const inode = inodes.ref(inodes.link(inodes.create(), { gfid, type: 0 }))
   try {
     const loc = inodeLoc(inode)
-    const replies = await set.onAll(set.all & ~only(index), child =>
-      child.lookup(HEAL_CTX, { loc }),
-    )
-    const lives = replies.some((reply, i) => i !== index && !isAbsent(readCopy(set, reply)))
+    const lives = await set.onAll(set.all & ~only(index), other => isWanted(set, aside, other, loc))
     const child = set.child(index)
-    if (lives && !(await hasOtherName(child, loc))) return
+    if (lives.includes(true) && !(await hasOtherName(child, loc))) return
     const entry = entryLoc(aside.directory, name, inodes.create())
     const removed = await child.unlink(HEAL_CTX, { loc: entry, xflags: 0 })
     if (!removed.ok) await child.rmdir(HEAL_CTX, { loc: entry, xflags: RECURSIVE })
   } finally {
     inodes.unref(inode)
   }
+}
+
+/** A brick has it, or does not tell; if it has put it aside, too, none of them keeps it for the other. */
+async function isWanted(
+  set: ReplicaSet,
+  aside: Aside,
+  child: Subvolume,
+  loc: Loc,
+): Promise<boolean> {
+  const found = await child.lookup(HEAL_CTX, { loc })
+  if (!found.ok) return !isAbsent(readCopy(set, found))
+  if (!found.stat.isDirectory && found.stat.nlink > 1) return true
+  const resting = entryLoc(aside.directory, gfidText(loc.inode.gfid), set.self.inodes.create())
+  return !(await child.lookup(HEAL_CTX, { loc: resting })).ok
 }
 
 /** A file that came back under another name: the one in here is left over. */

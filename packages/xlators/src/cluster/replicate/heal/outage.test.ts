@@ -358,6 +358,22 @@ it('heals directories that were removed and made again', async () => {
   expect(expectAlike().length).toBe(3)
 })
 
+// Found by simulation: each brick kept it because the other one had it, and it was never healed.
+it('removes what two bricks have put aside', async () => {
+  await start(3)
+  await bricks.mkdir('/d', [0, 1])
+  await bricks.write('/d/f', 'text', [0, 1])
+  // Only the third brick is without blame, and it has removed the directory.
+  for (const index of [0, 1]) await bricks.blame(2, '/', index, [0, 0, 1], ['d'])
+  await heal()
+  expect(bricks.roots.map((_, index) => tree(index))).toEqual([[], [], []])
+  const aside = (root: string): string[] =>
+    readdirSync(root)
+      .filter(name => name.startsWith('.glusterfs-anonymous'))
+      .flatMap(name => readdirSync(`${root}/${name}`))
+  await until('nothing is put aside', HEAL_MS, () => bricks.roots.flatMap(aside).length === 0)
+})
+
 it('finds by a full crawl what no index leads to', async () => {
   const volume = await start(3)
   good(await volume.mkdir('/d'))
