@@ -10,6 +10,7 @@ import {
   Dict,
   type DirentPlus,
   type Env,
+  Errno,
   entryLoc,
   type Failure,
   type Fd,
@@ -115,8 +116,8 @@ export class TestVolume {
   async inode(path: string): Promise<Inode> {
     let at = this.graph.inodes.root
     for (const name of path.split('/').filter(part => part !== '')) {
-      const loc = entryLoc(at, name, this.#known(at, name))
-      at = this.#learn(loc, good(await this.top.lookup(this.ctx, { loc })).stat)
+      const { loc, reply } = await this.#look(entryLoc(at, name, this.#known(at, name)))
+      at = this.#learn(loc, good(reply).stat)
     }
     return at
   }
@@ -132,9 +133,12 @@ export class TestVolume {
   }
 
   async lookup(path: string, xdata?: Dict): Promise<Reply<'lookup'>> {
-    const loc = path === '/' ? inodeLoc(this.graph.inodes.root) : await this.entry(path)
-    const reply = await this.top.lookup(this.ctx, { loc, xdata })
-    if (reply.ok && path !== '/') this.#learn(loc, reply.stat)
+    if (path === '/') {
+      const loc = inodeLoc(this.graph.inodes.root)
+      return this.top.lookup(this.ctx, { loc, xdata })
+    }
+    const { loc, reply } = await this.#look(await this.entry(path), xdata)
+    if (reply.ok) this.#learn(loc, reply.stat)
     return reply
   }
 
@@ -302,6 +306,20 @@ export class TestVolume {
     if (this.#brick) return this.entry(path)
     await this.lookup(path)
     return this.entry(path)
+  }
+
+  /**
+   * Looks a name up, as mounts do: what was known of it may be another client's work by now, and is
+   * forgotten then, or the next operation would act on the file that had the name before.
+   */
+  async #look(loc: Loc, xdata?: Dict): Promise<{ loc: Loc; reply: Reply<'lookup'> }> {
+    const reply = await this.top.lookup(this.ctx, { loc, xdata })
+    const { parent } = loc
+    if (reply.ok || !loc.inode.linked || parent === undefined) return { loc, reply }
+    if (reply.errno === Errno.ENOENT) this.graph.inodes.unlink(parent, loc.name)
+    if (reply.errno !== Errno.ESTALE) return { loc, reply }
+    const fresh = entryLoc(parent, loc.name, this.graph.inodes.create())
+    return { loc: fresh, reply: await this.top.lookup(this.ctx, { loc: fresh, xdata }) }
   }
 
   #known(parent: Inode, name: string): Inode {
