@@ -28,6 +28,15 @@ async function write(text: string): Promise<void> {
   fd.unref()
 }
 
+/** Another client takes or gives back the file's lock on one brick. */
+async function othersLock(type: number): Promise<void> {
+  const { top, ctx } = bricks.brick(1)
+  const loc = await bricks.brick(1).loc('/file')
+  const flock = { type, whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'other' }
+  const command = LockCommand.SETLK
+  good(await top.inodelk({ ...ctx, lkOwner: 'other' }, { loc, domain: DOMAIN, command, flock }))
+}
+
 // Found by simulation: the brick had lost what it had not synced, synced the rest, and was clean.
 it('blames a brick that was lost under the lock, though it is back', async () => {
   await write('changed')
@@ -41,19 +50,11 @@ it('blames a brick that was lost under the lock, though it is back', async () =>
 
 // Found by simulation: both took back what one had raised, and −1 was never healed.
 it('takes nothing back that a healer has taken back while the lock was waited for', async () => {
-  const other = bricks.brick(1)
-  const loc = await other.loc('/file')
-  const flock = { whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'other' }
-  const lock = (type: number): Promise<unknown> =>
-    other.top.inodelk(
-      { ...other.ctx, lkOwner: 'other' },
-      { loc, domain: DOMAIN, command: LockCommand.SETLK, flock: { ...flock, type } },
-    )
-  await lock(LockType.WRLCK)
+  await othersLock(LockType.WRLCK)
   const writing = write('changed')
   await until('dirty is raised', LEFT_MS, () => dataCounter(2, 'dirty') === 1)
   await bricks.blame(2, '/file', 'dirty', [-1, 0, 0])
-  await lock(LockType.UNLCK)
+  await othersLock(LockType.UNLCK)
   await writing
   await until('the lock is left', LEFT_MS, () => dataCounter(0, 'dirty') === 0)
   await until('there, too', LEFT_MS, () => dataCounter(2, 'dirty') === 0)
@@ -129,22 +130,29 @@ it('blames who may have lost it, though but one copy is left to say so', async (
 it('does not read from a brick that was blamed while the lock was waited for', async () => {
   const { volume } = await bricks.join(replicate, { 'quorum-type': 'auto', 'read-hash-mode': '0' })
   await bricks.overwrite(0, '/file', 'erased!')
-  const { top, ctx } = bricks.brick(1)
-  const loc = await bricks.brick(1).loc('/file')
-  const flock = { whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'other' }
-  const lock = (type: number): Promise<unknown> =>
-    top.inodelk(
-      { ...ctx, lkOwner: 'other' },
-      { loc, domain: DOMAIN, command: LockCommand.SETLK, flock: { ...flock, type } },
-    )
   const fd = await volume.open('/file')
-  await lock(LockType.WRLCK)
+  await othersLock(LockType.WRLCK)
   const writing = volume.writeFd(fd, '!', 7)
   await until('dirty is raised', LEFT_MS, () => dataCounter(2, 'dirty') === 1)
   for (const index of [1, 2]) await bricks.blame(index, '/file', 0, [1, 0, 0])
-  await lock(LockType.UNLCK)
+  await othersLock(LockType.UNLCK)
   good(await writing)
   const read = good(await volume.top.readv(volume.ctx, { fd, size: 99, offset: 0, flags: 0 }))
   expect(read.data.toString()).toBe('content!')
+  fd.unref()
+})
+
+// Found by simulation: two outdated copies were written, and all three blamed each other.
+it('does not write when the only good copy is lost while the lock is waited for', async () => {
+  for (const index of [0, 2]) await bricks.blame(index, '/file', 1, [1, 0, 0])
+  for (const index of [1, 2]) await bricks.blame(index, '/file', 0, [1, 0, 0])
+  const fd = await client.volume.open('/file')
+  await othersLock(LockType.WRLCK)
+  const writing = client.volume.writeFd(fd, 'changed')
+  await until('dirty is raised', LEFT_MS, () => dataCounter(2, 'dirty') === 1)
+  await client.cut(2)
+  await othersLock(LockType.UNLCK)
+  expect(errnoOf(await writing)).toBe(Errno.EIO)
+  expect([dataCounter(0, 2), dataCounter(1, 2)]).toEqual([0, 0])
   fd.unref()
 })

@@ -275,9 +275,11 @@ export class FileLock {
   ): Promise<R | Failure> {
     const set = this.#set
     const members = this.#members
-    if (!set.hasQuorum(members)) {
+    // A brick that was lost while the lock was waited for may have had the only good copy.
+    const refused = members === set.all ? undefined : await this.#refuse(ctx, members)
+    if (refused !== undefined) {
       this.#leaveSoon = true
-      return NO_QUORUM
+      return refused
     }
     const absent = without(set.all, members)
     const logs: (BrickChangelog | undefined)[] = []
@@ -332,17 +334,18 @@ export class FileLock {
     this.#dirty[index] = Math.max(0, Math.min(raised, now))
   }
 
-  /** A write must reach a good copy, and not an arbiter alone. */
-  async #refuse(ctx: Ctx): Promise<Failure | undefined> {
+  /** A write must reach a good copy, and not an arbiter alone; `held` are locked for it. */
+  async #refuse(ctx: Ctx, held: Members = this.#set.all): Promise<Failure | undefined> {
     const set = this.#set
-    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const reached = (): Members => held & set.up
+    if (!set.hasQuorum(reached())) return NO_QUORUM
     let state = await this.#copies.state(ctx, this.#inode)
-    if (!('ok' in state) && (state.data & set.up) === NOBODY) {
+    if (!('ok' in state) && (state.data & reached()) === NOBODY) {
       state = await this.#copies.refresh(ctx, this.#inode)
     }
     if ('ok' in state) return state
-    if ((state.data & set.up) === NOBODY) return failure(Errno.EIO)
-    const good = without(set.up, state.accused)
+    if ((state.data & reached()) === NOBODY) return failure(Errno.EIO)
+    const good = without(reached(), state.accused)
     if (set.arbiter >= 0 && size(good) < 2 && has(good, set.arbiter)) return NO_QUORUM
     return undefined
   }

@@ -88,17 +88,23 @@ export class MetadataTransactions {
     return waitForAll(this.#set, members, owner, [request])
   }
 
-  async #refuse(ctx: Ctx, inode: Inode): Promise<Failure | undefined> {
+  /** A change must reach good attributes, and not an arbiter alone; `held` are locked for it. */
+  async #refuse(
+    ctx: Ctx,
+    inode: Inode,
+    held: Members = this.#set.all,
+  ): Promise<Failure | undefined> {
     const set = this.#set
-    if (!set.hasQuorum(set.up)) return NO_QUORUM
+    const reached = (): Members => held & set.up
+    if (!set.hasQuorum(reached())) return NO_QUORUM
     let state = await this.#copies.state(ctx, inode)
-    if (!('ok' in state) && (state.metadata & set.up) === NOBODY) {
+    if (!('ok' in state) && (state.metadata & reached()) === NOBODY) {
       state = await this.#copies.refresh(ctx, inode)
     }
     if ('ok' in state) return state
-    if ((state.metadata & set.up) === NOBODY) return failure(Errno.EIO)
+    if ((state.metadata & reached()) === NOBODY) return failure(Errno.EIO)
     const { arbiter } = set
-    if (arbiter >= 0 && size(set.up) < 2 && has(set.up, arbiter)) return NO_QUORUM
+    if (arbiter >= 0 && size(reached()) < 2 && has(reached(), arbiter)) return NO_QUORUM
     return undefined
   }
 
@@ -131,8 +137,11 @@ export class MetadataTransactions {
     if (typeof members !== 'number') return members
     const set = this.#set
     try {
-      if (!set.hasQuorum(members)) return NO_QUORUM
       const absent = without(set.all, members)
+      // A brick that was lost while the lock was waited for may have had the only good copy.
+      const refused =
+        absent === NOBODY ? undefined : await this.#refuse(ctx, operation.inode, members)
+      if (refused !== undefined) return refused
       const marked = absent !== NOBODY || !set.options['optimistic-change-log']
       if (!marked) {
         const replies = await set.onAll(members, child => callStep<R>(child, ctx, operation.step))
