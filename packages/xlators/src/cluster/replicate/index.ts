@@ -337,6 +337,7 @@ class Replicate implements HealingXlator {
       lockees,
       changes: [from.change, to.change],
       step: { fop: 'rename', args },
+      moves: args.oldloc,
       empties: target,
       shown: reply => reply.stat.gfid,
     })

@@ -60,3 +60,14 @@ it('removes no directory that is empty only where names were missed', async () =
   expect(errnoOf(await volume.rename('/other', '/directory'))).toBe(Errno.ENOTEMPTY)
   expect((await bricks.brick(2).names('/')).toSorted()).toEqual(['directory', 'other'])
 })
+
+// Found by simulation: one brick had the one file under that name and the others the other one.
+it('moves nothing over a file that too few bricks have', async () => {
+  await bricks.write('/file', 'content')
+  await bricks.write('/new', 'changed', [0, 1])
+  for (const index of [0, 1]) await bricks.blame(index, '/', 2, [0, 0, 1], ['new'])
+  const { volume } = client
+  await client.cut(1)
+  expect((await volume.rename('/new', '/file')).ok).toBe(false)
+  expect(await bricks.contents('/file')).toEqual(['content', 'content', 'content'])
+})

@@ -48,6 +48,8 @@ export interface EntryOperation<R extends EntryFopReply> {
   readonly step: Step
   /** What takes a name away again that it has made. */
   readonly undo?: Step | undefined
+  /** The name that is moved. */
+  readonly moves?: Loc | undefined
   /** The directory that goes, if nothing is in it. */
   readonly empties?: Inode | undefined
   /** The object whose attributes the reply shows. */
@@ -92,7 +94,9 @@ export class EntryTransactions {
     try {
       const members = held.members & set.up
       if (!set.hasQuorum(members)) return NO_QUORUM
-      const refused = await this.#refuseLoneArbiter(ctx, operation, members)
+      const refused =
+        (await this.#refuseLoneArbiter(ctx, operation, members)) ??
+        (await this.#refuseMissing(ctx, operation, members))
       if (refused !== undefined) return refused
       return await this.#settle(ctx, operation, await this.#perform(ctx, operation, members))
     } finally {
@@ -115,6 +119,24 @@ export class EntryTransactions {
       if (size(good) < 2 && has(good, arbiter)) return NO_QUORUM
     }
     return undefined
+  }
+
+  /**
+   * A brick that has missed what is to be moved cannot move it. With another one down the one that
+   * can might be alone: too few, and what it puts something else in the place of is gone there.
+   */
+  async #refuseMissing<R extends EntryFopReply>(
+    ctx: Ctx,
+    { moves }: EntryOperation<R>,
+    members: Members,
+  ): Promise<Failure | undefined> {
+    const set = this.#set
+    if (moves === undefined || members === set.all) return undefined
+    const internal = internalCtx(ctx, ctx.lkOwner)
+    const replies = await set.onAll(members, child => child.lookup(internal, { loc: moves }))
+    // That nobody has it is for the bricks to say.
+    const there = succeeded(replies)
+    return there === NOBODY || set.hasQuorum(there) ? undefined : NO_QUORUM
   }
 
   /** Does it on every member, with the marks that are needed. */
