@@ -4,11 +4,21 @@
  */
 
 import { Errno } from '@ashlar/core'
-import { ChangeKind } from '../changelog.ts'
+import { ChangeKind, pendingOf } from '../changelog.ts'
 import type { Resolution } from '../healer.ts'
-import { first, has, indices, type Members, NOBODY, only, where, without } from '../members.ts'
+import {
+  first,
+  has,
+  indices,
+  type Members,
+  NOBODY,
+  only,
+  size,
+  where,
+  without,
+} from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
-import { type Copies, directionOf, present, statOf } from './copies.ts'
+import { type Copies, directionOf, logsOf, present, statOf } from './copies.ts'
 import { type Unhealed, unhealed } from './job.ts'
 import { chooseWinner, ctimeOf, greatest, Refusal, sizeOf } from './split-brain.ts'
 
@@ -29,7 +39,8 @@ export function planData(
   const direction = directionOf(set, copies, ChangeKind.DATA)
   if (direction.splitBrain) return planSplit(set, copies, data, resolution)
   if (resolution !== undefined) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)
-  const good = direction.sources & data
+  const unaccused = direction.sources & data
+  const good = unaccused === NOBODY ? vouchedFor(set, copies) & data : unaccused
   if (good === NOBODY) return arbiterOnly(set, copies, direction.sinks)
   const sources = settleSources(copies, good, direction.witness)
   // An arbiter has no content to differ; one that is dirty is made clean as a sink.
@@ -57,6 +68,21 @@ function planSplit(
   if (!has(candidates, winner))
     return unhealed(Errno.EIO, `${set.child(winner).name} keeps no data`, true)
   return { source: winner, sinks: without(members, only(winner)) }
+}
+
+/**
+ * Copies that nobody accuses but bricks whom a quorum accuses: what a brick noted that was cut off
+ * from the others, which went on, does not count. GlusterFS goes by such numbers, too, but not when
+ * an arbiter is without blame, which cannot be copied from.
+ */
+function vouchedFor(set: ReplicaSet, copies: Copies): Members {
+  const rows = logsOf(copies).map(log => (log === undefined ? [] : pendingOf(log, ChangeKind.DATA)))
+  const accusers = rows.map((_, j) => where(rows.length, i => (rows[i]?.[j] ?? 0) !== 0))
+  const outvoted = where(
+    rows.length,
+    j => set.quorum > 0 && size(accusers[j] as Members) >= set.quorum,
+  )
+  return where(rows.length, j => without((accusers[j] as Members) | only(j), outvoted) === only(j))
 }
 
 /** The arbiter alone is without blame, and has nothing to copy from. */

@@ -143,6 +143,15 @@ describe('planData', () => {
     expect(planData(set, bad, undefined)).toMatchObject({ kind: 'failed' })
   })
 
+  // Found by simulation: a brick that was cut off had blamed one of those that went on without it.
+  it('does not count what a brick says that a quorum accuses, when the arbiter alone is left', () => {
+    const set = setOf(3, { 'arbiter-count': '1', 'quorum-type': 'auto' })
+    const given = copies({ size: 4, data: [0, 1, 0] }, { size: 9, data: [1, 0, 0] }, { data: [1] })
+    expect(planData(set, given, undefined)).toEqual({ source: 1, sinks: 0b001 })
+    const each = copies({ size: 4, data: [0, 1] }, { size: 9 }, { data: [1] })
+    expect(planData(set, each, undefined)).toMatchObject({ kind: 'failed' })
+  })
+
   it('heals a split-brain of empty files from the first', () => {
     const given = copies({ data: [0, 1] }, { data: [1, 0] })
     expect(planData(setOf(2), given, undefined)).toEqual({ source: 0, sinks: 0b10 })
