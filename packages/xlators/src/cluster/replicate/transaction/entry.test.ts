@@ -1,6 +1,7 @@
 import { Errno, failure } from '@ashlar/core'
 import { BrickSet, errnoOf, good, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { decodeCounters } from '../changelog.ts'
 import { replicate } from '../index.ts'
 
 let bricks: BrickSet
@@ -70,4 +71,17 @@ it('moves nothing over a file that too few bricks have', async () => {
   await client.cut(1)
   expect((await volume.rename('/new', '/file')).ok).toBe(false)
   expect(await bricks.contents('/file')).toEqual(['content', 'content', 'content'])
+})
+
+// Found by simulation: it had another file under the name, moved that, and counted as good.
+it('blames a brick that has moved another file', async () => {
+  await bricks.write('/file', 'content', [0, 1])
+  await bricks.write('/file', 'outdated', [2])
+  for (const index of [0, 1]) await bricks.blame(index, '/', 2, [0, 0, 1], ['file'])
+  client.meddler(2).interfere(fop => (fop === 'lookup' ? failure(Errno.EIO) : undefined))
+  await client.volume.inode('/file')
+  good(await client.volume.rename('/file', '/new'))
+  const key = `trusted.afr.${bricks.childName(2)}`
+  for (const index of [0, 1])
+    expect(decodeCounters(bricks.xattr(index, '/', key))).toEqual([0, 0, 3])
 })

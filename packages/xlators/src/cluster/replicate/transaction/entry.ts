@@ -25,7 +25,17 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
-import { first, has, indices, type Members, NOBODY, only, size, without } from '../members.ts'
+import {
+  first,
+  has,
+  indices,
+  type Members,
+  NOBODY,
+  only,
+  size,
+  where,
+  without,
+} from '../members.ts'
 import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import type { EntryLocking, Lockee } from './entry-locking.ts'
 import { gfidLoc } from './lock-calls.ts'
@@ -204,7 +214,8 @@ export class EntryTransactions {
     run: Run<R>,
   ): Promise<R | Failure> {
     const set = this.#set
-    const { members, absent, replies, marked, judged } = run
+    const { members, absent, marked, judged } = run
+    const replies = operation.moves === undefined ? run.replies : this.#sameMoved(operation, run)
     // Who has names in a directory that others, who know better, let go is behind.
     const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY || judged)
     if (outcome.kind === 'refused') {
@@ -227,6 +238,29 @@ export class EntryTransactions {
     const { makes } = operation
     if (makes !== undefined) this.#copies.learnNew(makes.inode, run.generation, done)
     return this.#reply(ctx, operation, replies, done)
+  }
+
+  /** A brick that was behind may have moved another file, which had the name before: it has failed. */
+  #sameMoved<R extends EntryFopReply>(
+    operation: EntryOperation<R>,
+    { replies }: Run<R>,
+  ): readonly (R | Failure | undefined)[] {
+    const moved = replies.map(reply => (reply?.ok === true ? operation.shown(reply) : undefined))
+    if (new Set(moved.filter(gfid => gfid !== undefined)).size <= 1) return replies
+    const done = succeeded(replies)
+    const accused = operation.changes.reduce(
+      (all, { parent }) => all | (this.#copies.known(parent)?.accused ?? NOBODY),
+      NOBODY,
+    )
+    const judges = without(done, accused) === NOBODY ? done : without(done, accused)
+    const holders = (gfid: Gfid | undefined): number =>
+      size(where(moved.length, index => has(judges, index) && moved[index] === gfid))
+    const right = indices(judges)
+      .map(index => moved[index])
+      .reduce((best, gfid) => (holders(gfid) > holders(best) ? gfid : best))
+    return replies.map((reply, index) =>
+      reply?.ok === true && moved[index] !== right ? failure(Errno.ESTALE) : reply,
+    )
   }
 
   #parentMarks<R extends EntryFopReply>(
