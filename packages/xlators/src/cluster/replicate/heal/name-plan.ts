@@ -10,6 +10,7 @@ import type { Resolution } from '../healer.ts'
 import {
   everybody,
   first,
+  has,
   indices,
   type Members,
   NOBODY,
@@ -35,6 +36,8 @@ export interface EntrySource {
   /** Without a source: those whose entries count; nobody: all bricks'. */
   readonly sources: Members
   readonly sinks: Members
+  /** Every brick is accused: each may have done alone what was answered with success. */
+  readonly disputed?: boolean
 }
 
 /**
@@ -44,7 +47,10 @@ export interface EntrySource {
 export function entrySource(direction: Direction, members: Members): EntrySource {
   const sinks = without(members, direction.sources)
   const witnessed = indices(direction.sources).some(index => (direction.witness[index] ?? 0) > 0)
-  if (direction.splitBrain || sinks === NOBODY) {
+  if (direction.splitBrain) {
+    return { source: -1, sources: NOBODY, sinks: members, disputed: true }
+  }
+  if (sinks === NOBODY) {
     return { source: -1, sources: NOBODY, sinks: members }
   }
   if (witnessed) return { source: -1, sources: direction.sources, sinks: members }
@@ -70,7 +76,26 @@ export function planName(
     return indices(where.sinks & holders).map(on => ({ kind: 'remove', on }))
   }
   if (where.source >= 0) return fromSource(where, copies)
-  return merge(set, where.sources, copies, resolution)
+  return merge(set, where, copies, resolution)
+}
+
+/**
+ * Of bricks that have different things under a name those that agree and are a quorum; nobody if
+ * there are none such. As no brick accuses them, whatever was answered with success they have all
+ * done: what too few have is of an operation that failed and could not be taken back.
+ */
+function quorumOf(set: ReplicaSet, copies: Copies, holders: Members): Members {
+  if (set.quorum === 0) return NOBODY
+  const identity = (index: number): string => {
+    const { gfid, type } = statOf(copies, index)
+    return `${gfid} ${type}`
+  }
+  const alike = indices(holders).map(index =>
+    where(copies.length, other => has(holders, other) && identity(other) === identity(index)),
+  )
+  const enough = new Set(alike.filter(members => set.hasQuorum(members)))
+  const [one] = enough
+  return enough.size === 1 && one !== undefined ? one : NOBODY
 }
 
 function holdersOf(copies: Copies): Members {
@@ -101,7 +126,7 @@ function towards(copies: Copies, from: number, targets: Members): NameAction[] {
  */
 function merge(
   set: ReplicaSet,
-  judges: Members,
+  { sources: judges, disputed }: EntrySource,
   copies: Copies,
   resolution: Resolution | undefined,
 ): readonly NameAction[] | Unhealed {
@@ -115,6 +140,9 @@ function merge(
   const sameType = found.every(copy => copy.stat.type === wanted.type)
   const sameGfid = found.every(copy => copy.stat.gfid === wanted.gfid)
   if (sameType && sameGfid) return towards(copies, from, all)
+  const open = resolution !== undefined || disputed === true
+  const majority = open ? NOBODY : quorumOf(set, copies, holders)
+  if (majority !== NOBODY) return towards(copies, first(majority), all)
   if (!sameType) {
     const reason = `split-brain: ${brickNames(set, holders)} have different kinds of things there`
     return unhealed(Errno.EIO, reason, true)

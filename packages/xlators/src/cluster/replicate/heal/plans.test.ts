@@ -223,6 +223,19 @@ describe('planName', () => {
       { kind: 'create', on: 2, from: 1 },
     ])
   })
+  // Found by simulation: a rename had failed half way, and the bricks had different files for ever.
+  it('goes by a quorum when nobody is accused of having missed anything', () => {
+    const three = copies({ gfid: 'g' }, {}, {})
+    const plan = [{ kind: 'replace', on: 0, from: 1 }]
+    const strict = setOf(3, { 'quorum-type': 'auto' })
+    expect(planName(strict, merge, three)).toEqual(plan)
+    expect(planName(strict, { ...merge, disputed: true }, three)).toMatchObject({ kind: 'failed' })
+    expect(planName(set, merge, three)).toMatchObject({ kind: 'failed', splitBrain: true })
+    const two = { ...merge, sinks: 0b11 }
+    expect(planName(setOf(2, { 'quorum-type': 'auto' }), two, copies({ gfid: 'g' }, {}))).toEqual([
+      { kind: 'replace', on: 1, from: 0 },
+    ])
+  })
   it('leaves two kinds of things alone', () => {
     const plan = planName(set, merge, copies({}, { type: S_IFDIR, gfid: 'd' }, 'absent'))
     expect(plan).toMatchObject({ kind: 'failed', splitBrain: true })
