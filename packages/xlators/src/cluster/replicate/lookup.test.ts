@@ -1,4 +1,4 @@
-import { inodeLoc } from '@ashlar/core'
+import { inodeLoc, SetAttr } from '@ashlar/core'
 import { BrickSet, good, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { replicate } from './index.ts'
@@ -24,4 +24,17 @@ it('does not take the last copy of a removed file for a good one', async () => {
   const read = good(await volume.top.readv(volume.ctx, { fd, size: 99, offset: 0, flags: 0 }))
   expect(read.data.toString()).toBe('changed')
   fd.unref()
+})
+
+// Found by simulation: they were those of the data brick in reach, which had missed a chmod.
+it('tells the attributes that an arbiter alone has', async () => {
+  await bricks.write('/file', 'content')
+  for (const index of [0, 2])
+    good(await bricks.brick(index).setattr('/file', SetAttr.MODE, { mode: 0o600 }))
+  await bricks.blame(2, '/file', 1, [0, 1, 0])
+  const options = { 'quorum-type': 'auto', 'arbiter-count': '1' }
+  const other = await bricks.join(replicate, options)
+  await other.cut(0)
+  const { stat } = good(await other.volume.lookup('/file'))
+  expect([stat.mode & 0o777, stat.size]).toEqual([0o600, 7])
 })

@@ -16,11 +16,14 @@ import {
   type Failure,
   type FopArgs,
   type Gfid,
+  Iatt,
   type LookupReply,
   type Reply,
 } from '@ashlar/core'
+import { ChangeKind } from './changelog.ts'
 import type { Copies } from './copies.ts'
-import { first, indices, type Members, NOBODY, without } from './members.ts'
+import { accusedBy } from './direction.ts'
+import { first, has, indices, type Members, NOBODY, without } from './members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import { parentLoc } from './transaction/entry.ts'
 import { whose, worstOf } from './transaction/outcome.ts'
@@ -229,5 +232,17 @@ function conclude(
   const chosen = copies.choose(good, any.stat, ctx)
   const reply = round.replies[chosen] as LookupReply
   if (found.needsHeal) reply.xdata?.delete(CONTENT)
-  return reply
+  return attributes === NOBODY ? withArbiter(set, round, reply) : reply
+}
+
+/** No copy with data has good attributes: an arbiter that has them tells all that is not of the data. */
+function withArbiter(set: ReplicaSet, round: Round, reply: LookupReply): LookupReply {
+  const arbiter = round.replies[set.arbiter]
+  if (arbiter?.ok !== true) return reply
+  const logs = round.replies.map(each =>
+    each?.ok === true ? set.changelog(each.xdata) : undefined,
+  )
+  if (has(accusedBy(ChangeKind.METADATA, logs), set.arbiter)) return reply
+  const { size, blocks } = reply.stat
+  return { ...reply, stat: Object.assign(new Iatt(), arbiter.stat, { size, blocks }) }
 }
