@@ -7,6 +7,14 @@ import { PosixLocks } from './posix-locks.ts'
 import { RANGE_RULES, type RangeLock } from './range-locks.ts'
 import type { Holder } from './waiting.ts'
 
+/**
+ * A rename of distribute holds this on its file while it waits for the locks of names, and who
+ * removes the file holds those: neither would end (gluster/glusterfs issue 3089). It keeps the data
+ * from being moved, and stands against nothing else. Source: xlators/cluster/dht/src/dht-common.h
+ * (`DHT_FILE_MIGRATE_DOMAIN`).
+ */
+const RENAMED_DOMAIN = 'dht.file.migrate'
+
 export class InodeLocks {
   readonly inode: Inode
   readonly posix = new PosixLocks()
@@ -61,7 +69,8 @@ export class InodeLocks {
   }
 
   #lockedByOthers(client: string): boolean {
-    for (const locks of this.ranges.values()) {
+    for (const [domain, locks] of this.ranges) {
+      if (domain === RENAMED_DOMAIN) continue
       if (locks.granted.some(lock => isInTheWay(lock, client))) return true
     }
     return false

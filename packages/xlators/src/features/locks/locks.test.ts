@@ -114,6 +114,20 @@ describe('inodelks', () => {
     good(await inodelk(by('a'), LockType.UNLCK, { len: 10n }))
   })
 
+  // Found by simulation: the rename waited for a name that the removal had locked, for ever.
+  it('hold a removal up, but that of a file which is being renamed do not', async () => {
+    let removed = false
+    good(await inodelk(by('a', 'other'), LockType.WRLCK))
+    const removing = volume.unlink('/f').then(() => {
+      removed = true
+    })
+    await volume.lookup('/')
+    expect(removed).toBe(false)
+    good(await inodelk(by('b', 'other'), LockType.WRLCK, { domain: 'dht.file.migrate' }))
+    good(await inodelk(by('a', 'other'), LockType.UNLCK))
+    await removing
+    expect(errnoOf(await volume.lookup('/f'))).toBe(Errno.ENOENT)
+  })
   it('go with their client, and what it waits for is refused', async () => {
     good(await inodelk(by('a', 'c1'), LockType.WRLCK))
     const gone = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
