@@ -177,8 +177,11 @@ export class EntryTransactions {
    * them lets it go the others must not either, as they may be the ones that a heal goes by.
    */
   async #judges(ctx: Ctx, directory: Inode, members: Members): Promise<Members> {
-    if (this.#copies.agreement.holds()) return members
-    const state = await this.#copies.refresh(ctx, directory)
+    const copies = this.#copies
+    if (copies.agreement.holds()) return members
+    // With all bricks there what its lookup has just told will do: no round trip for it.
+    const complete = members === this.#set.all
+    const state = await (complete ? copies.state(ctx, directory) : copies.refresh(ctx, directory))
     const good = 'ok' in state ? NOBODY : without(members, state.accused)
     return good === NOBODY ? members : good
   }
