@@ -17,18 +17,12 @@ export interface Native {
   async(...values: readonly unknown[]): void
 }
 
-/** Calls waiting for koffi's worker threads; past that koffi throws, so it is well above need. */
-const ASYNC_CALLS_MAX = 4096
-/** Memory sets kept for such calls, the most koffi keeps. */
-const ASYNC_SETS = 32
-/**
- * Stack and heap of each: what a system call and a path need. By default they are as large as what
- * malloc takes from the kernel and gives back at each call, which costs more than the call.
- */
+/** Calls given to worker threads at once, for each of which koffi keeps memory: its own limit. */
+const ASYNC_CALLS_MAX = 32
+/** Stack and heap of each: what a system call and a path need. */
 const ASYNC_BYTES = 64 * 1024
 koffi.config({
-  max_async_calls: ASYNC_CALLS_MAX,
-  resident_async_pools: ASYNC_SETS,
+  resident_async_pools: ASYNC_CALLS_MAX,
   async_stack_size: ASYNC_BYTES,
   async_heap_size: ASYNC_BYTES,
 })
@@ -55,16 +49,27 @@ export function outcome(result: number): number {
 
 /** Arguments of calls on worker threads, held so that their memory stays. */
 const running = new Set<readonly Argument[]>()
+/** Calls that begin when others have ended. */
+const waiting: (() => void)[] = []
 
-/** Runs a blocking call on a worker thread. Its buffers must stay unchanged until it is done. */
+/**
+ * Runs a blocking call on a worker thread. Its buffers must stay unchanged until it is done. There are
+ * fewer threads than calls that may run; what comes beyond those waits here, as koffi would map memory
+ * for it and unmap it again, which costs more than most calls.
+ */
 export function outcomeLater(call: Native, ...values: readonly Argument[]): Promise<number> {
-  running.add(values)
   return new Promise((resolve, reject) => {
-    call.async(...values, (error: unknown, result: number) => {
-      running.delete(values)
-      if (error === null) resolve(outcome(result))
-      else reject(error instanceof Error ? error : new Error('a native call failed to start'))
-    })
+    const begin = (): void => {
+      running.add(values)
+      call.async(...values, (error: unknown, result: number) => {
+        running.delete(values)
+        if (error === null) resolve(outcome(result))
+        else reject(error instanceof Error ? error : new Error('a native call failed to start'))
+        waiting.shift()?.()
+      })
+    }
+    if (running.size < ASYNC_CALLS_MAX) begin()
+    else waiting.push(begin)
   })
 }
 
