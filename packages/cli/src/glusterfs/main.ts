@@ -18,6 +18,7 @@ import {
   writeStatedump,
   writeStatedumpText,
 } from '@ashlar/host'
+import { keepFreedMemory } from '@ashlar/sys'
 import { VERSION } from '../version.ts'
 import { type GlusterfsArguments, parseGlusterfsArguments, UsageError } from './arguments.ts'
 
@@ -39,6 +40,8 @@ const USAGE = `Usage: glusterfs [options] --volfile-server=SERVER --volfile-id=V
 `
 
 const SHUTDOWN_MS_MAX = 15_000
+/** Freed memory that a daemon keeps: some dozens of the largest requests and replies. */
+const KEPT_BYTES = 64 * 1024 * 1024
 const STATEDUMP_DIRECTORY = process.env['ASHLAR_RUNDIR'] ?? '/var/run/gluster'
 
 /** Runs the program; resolves with its exit status. `script` is how to start it again. */
@@ -54,6 +57,7 @@ export async function runGlusterfs(script: string, words: readonly string[]): Pr
     return say(process.stderr, `glusterfs: ${error.message}\n\n${USAGE}`, 1)
   }
   if (!args.noDaemon && !isBackgroundChild()) return runInBackground(script, words)
+  keepFreedMemory(KEPT_BYTES)
   const log = openLog({
     area: 'glusterfs',
     level: args.logLevel,
