@@ -6,6 +6,8 @@
  */
 
 import {
+  close as nodeClose,
+  closeSync as nodeCloseSync,
   fdatasync as nodeFdatasync,
   fsync as nodeFsync,
   read as nodeRead,
@@ -160,6 +162,25 @@ export function fsyncAsync(fd: number): Promise<number> {
 export function fdatasyncAsync(fd: number): Promise<number> {
   return new Promise(resolve => {
     nodeFdatasync(fd, error => resolve(error === null ? 0 : errnoOf(error)))
+  })
+}
+
+/** Descriptors that threads are closing at once; what comes beyond is closed by the caller. */
+const CLOSING_MAX = 64
+let closing = 0
+
+/**
+ * Closes the last descriptor of a file that has no name any more. The file system frees its space in
+ * that moment, which takes as long as the file is large: a thread waits for it.
+ */
+export function closeRemoved(fd: number): void {
+  if (closing >= CLOSING_MAX) {
+    nodeCloseSync(fd)
+    return
+  }
+  closing += 1
+  nodeClose(fd, () => {
+    closing -= 1
   })
 }
 

@@ -99,16 +99,33 @@ export function retireHandle(brick: Brick, inode: Inode): void {
     state.unlinked = true
     return
   }
-  brick.xattrs.forget(brick.handles.path(inode.gfid))
-  brick.handles.unlink(inode.gfid)
+  const handle = brick.handles.path(inode.gfid)
+  brick.xattrs.forget(handle)
+  freeingLater(atPath(handle), () => brick.handles.unlink(inode.gfid))
   brick.forgetTimes(inode)
 }
 
 /** The last descriptor of an unlinked file is closed. */
 export function releaseUnlinked(brick: Brick, inode: Inode): void {
   brick.forgetTimes(inode)
-  brick.xattrs.forget(brick.handles.unlinkedPath(inode.gfid))
-  sys.unlinkat(sys.AT_FDCWD, brick.handles.unlinkedPath(inode.gfid))
+  const path = brick.handles.unlinkedPath(inode.gfid)
+  brick.xattrs.forget(path)
+  freeingLater(atPath(path), () => sys.unlinkat(sys.AT_FDCWD, path))
+}
+
+/** A name in an open directory. */
+type Place = Pick<Entry, 'directoryFd' | 'name'>
+
+function atPath(path: string): Place {
+  return { directoryFd: sys.AT_FDCWD, name: path }
+}
+
+/** Removes the last link of an object: its name goes now, its space is freed on a thread. */
+function freeingLater(last: Place, remove: () => number): number {
+  const held = sys.openat(last.directoryFd, last.name, sys.O.PATH | sys.O.NOFOLLOW | sys.O.CLOEXEC)
+  const removed = remove()
+  if (held >= 0) sys.closeRemoved(held)
+  return removed
 }
 
 export function rmdir(brick: Brick, ctx: Ctx, args: FopArgs['rmdir']): Reply<'rmdir'> {
@@ -121,10 +138,11 @@ export function rmdir(brick: Brick, ctx: Ctx, args: FopArgs['rmdir']): Reply<'rm
   if (result < 0) return failure(-result)
   if ((brick.stat.mode & S_IFMT) !== S_IFDIR) return failure(Errno.ENOTDIR)
   const gfid = brick.storedGfid(`${entry.path}/.`)
+  brick.handles.dropDirectory(gfid)
   const removed =
     (args.xflags & RECURSIVE) !== 0
       ? toLandfill(brick, entry)
-      : sys.unlinkat(entry.directoryFd, entry.name, sys.AT_REMOVEDIR)
+      : freeingLater(entry, () => sys.unlinkat(entry.directoryFd, entry.name, sys.AT_REMOVEDIR))
   if (removed < 0) return failure(removed === -Errno.EEXIST ? Errno.ENOTEMPTY : -removed)
   if (gfid !== NULL_GFID) forgetDirectory(brick, gfid, entry)
   brick.touchParent(ctx, entry.parent, REMOVE_TOUCH)
