@@ -8,7 +8,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { planText, type Shape, SHAPES } from './plan.ts'
+import { planText, type Shape, SHAPES, WIDE_SHAPES } from './plan.ts'
 import { simulate } from './simulate.ts'
 
 /** Failing seeds that are told in full. */
@@ -23,9 +23,10 @@ async function main(): Promise<number> {
       shape: { type: 'string' },
     },
   })
-  const shape = SHAPES.find(each => each === values.shape) as Shape | undefined
+  const shapes: readonly Shape[] = [...SHAPES, ...WIDE_SHAPES]
+  const shape = shapes.find(each => each === values.shape)
   if (values.shape !== undefined && shape === undefined) {
-    say(`shapes: ${SHAPES.join(' ')}`)
+    say(`shapes: ${shapes.join(' ')}`)
     return 2
   }
   if (values.seed !== undefined) return one(Number(values.seed), shape)

@@ -4,7 +4,9 @@ import { Dice } from './dice.ts'
 
 /** Kinds of volumes that are simulated. */
 export const SHAPES = ['replica-2', 'replica-2-quorum', 'replica-3', 'arbiter', 'two-sets'] as const
-export type Shape = (typeof SHAPES)[number]
+/** Kinds that run only when they are asked for: which seed has which of the others stays as it is. */
+export const WIDE_SHAPES = ['replica-4', 'replica-5'] as const
+export type Shape = (typeof SHAPES)[number] | (typeof WIDE_SHAPES)[number]
 
 /** What can go wrong; a seed has some of these. */
 export const TROUBLES = [
@@ -43,10 +45,21 @@ export interface PlanWishes {
   readonly troubles?: readonly Trouble[] | undefined
 }
 
+/** Bricks of a set, by the kind of volume. */
+const SET_SIZES: Readonly<Record<Shape, number>> = {
+  'replica-2': 2,
+  'replica-2-quorum': 2,
+  'replica-3': 3,
+  arbiter: 3,
+  'two-sets': 3,
+  'replica-4': 4,
+  'replica-5': 5,
+}
+
 export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
   const dice = new Dice(seed, 'plan')
   const shape = wishes.shape ?? dice.pick(SHAPES)
-  const setSize = shape === 'replica-2' || shape === 'replica-2-quorum' ? 2 : 3
+  const setSize = SET_SIZES[shape]
   const quorum = shape !== 'replica-2'
   const granular = dice.chance(0.7)
   const options: Record<string, string> = {
@@ -63,7 +76,9 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
     options['entry-self-heal'] = 'on'
   }
   if (shape === 'arbiter') options['arbiter-count'] = '1'
-  const possible = TROUBLES.filter(each => each !== 'power' || shape === 'replica-3')
+  // A write that half of four bricks have is acknowledged: one of those may not lose it.
+  const sturdy = shape === 'replica-3' || shape === 'replica-5'
+  const possible = TROUBLES.filter(each => each !== 'power' || sturdy)
   const chosen = wishes.troubles ?? possible.filter(() => dice.chance(0.45))
   // What a brick has lost with its power is told by the clients that wrote it: if they die in the
   // same moment, before any fsync, nobody knows.

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { WIDE_SHAPES } from './plan.ts'
 import { simulate } from './simulate.ts'
 
 /** Every run of the tests has these; `npm run simulate` has as many as one likes. */
 const SEEDS = 150
+/** Of each kind that no seed has by itself. */
+const WIDE_SEEDS = 20
 
 describe('a simulated cluster', () => {
   it('replays a seed, byte for byte', async () => {
@@ -16,6 +19,13 @@ describe('a simulated cluster', () => {
   it('keeps every promise', async () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const { problems } = await simulate(seed)
+      expect(problems, `seed ${seed}`).toEqual([])
+    }
+  })
+
+  it.each(WIDE_SHAPES)('keeps every promise of %s', async shape => {
+    for (let seed = 1; seed <= WIDE_SEEDS; seed++) {
+      const { problems } = await simulate(seed, { shape })
       expect(problems, `seed ${seed}`).toEqual([])
     }
   })
