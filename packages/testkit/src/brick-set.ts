@@ -111,6 +111,8 @@ export class BrickSet {
   async join(
     top: AnyXlatorDefinition,
     options: Readonly<Record<string, string>> = {},
+    /** What of the world this graph has otherwise than the bricks. */
+    env: Partial<Env> = {},
   ): Promise<SetGraph> {
     const network = cutNetwork(tcpNetwork())
     const children = this.bricks.map((_, i) => {
@@ -136,7 +138,7 @@ ${texts.join('')}  subvolumes ${names}
 end-volume`,
       uuid: gfidText(this.#random.uuid()),
       definitions: [...xlators.values(), meddler, top],
-      env: { clock: systemClock, ...this.#options.env, network },
+      env: { clock: systemClock, ...this.#options.env, ...env, network },
     })
     this.#graphs.add(volume)
     await volume.graph.start()

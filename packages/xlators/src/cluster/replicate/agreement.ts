@@ -62,7 +62,7 @@ export class Agreement {
     const loc = inodeLoc(set.self.inodes.root)
     const ctx: Ctx = ROOT_CTX
     set
-      .onAll(set.up, child =>
+      .askAll(set.up, child =>
         child.lookup(ctx, { loc, xdata: new Dict().setString(LINK_COUNT, INDEX_COUNT) }),
       )
       .then(replies => {

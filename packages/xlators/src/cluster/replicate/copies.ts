@@ -188,7 +188,7 @@ export class Copies {
     const xdata = this.ask(new Dict())
     const caller: Ctx = { ...ctx, uid: 0, gid: 0, groups: [] }
     const fd = openFdOf(inode)
-    const replies = await set.onAll(set.up, async (child): Promise<Reply<'lookup'>> => {
+    const replies = await set.askAll(set.up, async (child): Promise<Reply<'lookup'>> => {
       if (fd === undefined) return child.lookup(caller, { loc, xdata })
       // A file that has no name any more is known by its open fd only.
       const reply = await child.fstat(caller, { fd, xdata })
@@ -261,7 +261,7 @@ export class Copies {
   }
 
   #hashed(members: Members, { gfid, isDirectory }: Identified, ctx: Ctx): number {
-    const { options, count } = this.#set
+    const { options, count, latencies } = this.#set
     switch (options['read-hash-mode']) {
       case 1:
         return superFastHash(gfidToBytes(gfid)) % count
@@ -271,9 +271,11 @@ export class Copies {
         return superFastHash(bytes) % count
       }
       case 3:
-      case 4:
-      case 5:
         return this.#idlest(members)
+      case 4:
+        return latencies.quickest(members)
+      case 5:
+        return latencies.quickest(members, index => (this.#reading[index] as number) + 1)
       default:
         return first(members)
     }

@@ -59,7 +59,7 @@ export const replicateOptions = defineOptions({
     default: '1',
     min: 0,
     max: 5,
-    doc: '0 first, 1 by gfid, 2 by gfid and client, 3 to 5 fewest reads under way.',
+    doc: '0 first, 1 by gfid, 2 by gfid and client, 3 fewest reads under way, 4 quickest, 5 both.',
   },
   'consistent-metadata': {
     kind: 'bool',

@@ -17,6 +17,7 @@ import {
 } from '@ashlar/core'
 import { type BrickChangelog, CHANGELOG_BYTES, readChangelog } from './changelog.ts'
 import { majority } from './direction.ts'
+import { Latencies } from './latencies.ts'
 import {
   everybody,
   has,
@@ -59,6 +60,7 @@ export class ReplicaSet {
   arrivals = 0
   /** By child: how often it was lost; its locks of ours, and what it had not synced, went each time. */
   readonly #losses: number[]
+  readonly latencies: Latencies
   /** Locks that are kept a moment after their use. */
   readonly idle: IdleSweep
   /** Files whose locks are being given back. */
@@ -71,6 +73,7 @@ export class ReplicaSet {
     this.count = self.children.length
     this.all = everybody(this.count)
     this.#losses = this.children.map(() => 0)
+    this.latencies = new Latencies(this.count)
     const keys = self.options['afr-pending-xattr']
     this.pendingKeys = this.children.map(
       (child, i) => `trusted.afr.${keys[i] === undefined ? child.name : keys[i]}`,
@@ -185,6 +188,20 @@ export class ReplicaSet {
       }),
     )
     return replies
+  }
+
+  /** As `onAll`, for a small question that every brick answers alike: what it takes is noted. */
+  askAll<R extends { readonly ok: boolean }>(
+    members: Members,
+    call: (child: Subvolume) => Promise<R>,
+  ): Promise<(R | undefined)[]> {
+    const { clock } = this.env
+    const began = clock.monotonic()
+    return this.onAll(members, async (child, index) => {
+      const reply = await call(child)
+      if (reply.ok) this.latencies.note(index, clock.monotonic() - began)
+      return reply
+    })
   }
 }
 
