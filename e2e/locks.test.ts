@@ -3,7 +3,7 @@
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Mount, run, succeed } from '@ashlar/testkit'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { mountedVolume, obstacle } from './mounted.ts'
 
 const ROUNDS = 150
@@ -43,9 +43,6 @@ describe.skipIf(missing !== undefined)('files shared under locks', () => {
 
   beforeAll(async () => {
     other = await volume.cluster.mount('gv0')
-  })
-  afterAll(async () => {
-    await other.unmount()
   })
 
   const places = (name: string): [string, string] => [volume.at(name), join(other.path, name)]

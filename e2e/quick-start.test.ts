@@ -1,11 +1,11 @@
 // `npm start` as a newcomer has it: it lives, it ends without a trace, it finds its data again.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isAlive, isMounted, run, signal, succeed, unmountPath, until } from '@ashlar/testkit'
+import { isMounted, processesOf, run, signal, succeed, unmountPath, until } from '@ashlar/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
 import { obstacle } from './mounted.ts'
 
@@ -21,22 +21,6 @@ function makeHome(): string {
   const home = mkdtempSync(join(tmpdir(), 'ashlar-home-'))
   homes.push(home)
   return home
-}
-
-/** Processes that have the folder in their command line. */
-function processesOf(home: string): number[] {
-  return readdirSync('/proc')
-    .map(Number)
-    .filter(pid => {
-      if (!(pid > 1) || pid === process.pid || !isAlive(pid)) return false
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8')
-        return command.includes(home) || environment.includes(`ASHLAR_WORKDIR=${home}`)
-      } catch {
-        return false
-      }
-    })
 }
 
 interface Started {

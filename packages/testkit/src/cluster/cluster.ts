@@ -11,8 +11,8 @@ import { createServer } from 'node:net'
 import { hostname, networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isMounted, Mount, type MountOptions, unmountPath } from './mount.ts'
-import { isAlive, type Outcome, pidIn, run, signal, succeed } from './processes.ts'
+import { Mount, type MountOptions, mountsBelow, unmountPath } from './mount.ts'
+import { endAll, isAlive, type Outcome, pidIn, processesOf, run, succeed } from './processes.ts'
 import { until } from './until.ts'
 
 /** The executables of this checkout. */
@@ -49,7 +49,12 @@ export class Cluster implements AsyncDisposable {
   static async start(): Promise<Cluster> {
     const path = mkdtempSync(join(tmpdir(), 'ashlar-e2e-'))
     const cluster = new Cluster({ path, host: await ownHost(), port: await freeTcpPort() })
-    await cluster.startGlusterd()
+    try {
+      await cluster.startGlusterd()
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]()
+      throw error
+    }
     return cluster
   }
 
@@ -162,19 +167,23 @@ export class Cluster implements AsyncDisposable {
     return pid !== undefined && isAlive(pid) ? pid : undefined
   }
 
-  /** Takes everything down, and removes it. */
+  /**
+   * Takes everything down and removes it, whatever the test has left: mounts in use, programs on
+   * them, daemons that never came up. One thing that fails keeps nothing else from being done.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const mount of this.#mounts) {
-      if (isMounted(mount.path)) await unmountPath(mount.path, true)
+    const failures: unknown[] = []
+    const attempt = async (work: () => Promise<void> | void): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        failures.push(error)
+      }
     }
-    const pids = this.processes()
-    for (const pid of pids) signal(pid, 'SIGTERM')
-    try {
-      await until('processes end', END_MS_MAX, () => !pids.some(isAlive))
-    } finally {
-      for (const pid of pids.filter(isAlive)) signal(pid, 'SIGKILL')
-    }
-    rmSync(this.path, { recursive: true, force: true, maxRetries: 3 })
+    for (const path of mountsBelow(this.path)) await attempt(() => unmountPath(path, true))
+    await attempt(() => endAll(() => processesOf(this.path), END_MS_MAX))
+    await attempt(() => rmSync(this.path, { recursive: true, force: true, maxRetries: 3 }))
+    if (failures.length > 0) throw new AggregateError(failures, `${this.path} is not taken down`)
   }
 }
 

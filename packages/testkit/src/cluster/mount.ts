@@ -88,9 +88,19 @@ export function memoryOf(pid: number | undefined): number {
 }
 
 export function isMounted(path: string): boolean {
-  return readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .some(line => line.split(' ')[1] === path)
+  return mountPoints().includes(path)
+}
+
+/** What is mounted in a folder, the innermost first. */
+export function mountsBelow(folder: string): string[] {
+  return mountPoints()
+    .filter(path => path.startsWith(`${folder}/`))
+    .reverse()
+}
+
+function mountPoints(): string[] {
+  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+  return lines.map(line => line.split(' ')[1] ?? '')
 }
 
 /** Rejects with what umount says when it cannot. */

@@ -1,7 +1,8 @@
 /** Processes of a test: run to their end, found by their pid files, killed by their pid. */
 
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { until } from './until.ts'
 
 export interface Outcome {
   readonly status: number
@@ -86,5 +87,36 @@ export function signal(pid: number | undefined, name: NodeJS.Signals): void {
     process.kill(pid, name)
   } catch {
     // It has ended by itself.
+  }
+}
+
+/**
+ * Processes that have the folder in their command line or their environment, ours left out: daemons
+ * with their state there, whether or not they got to writing a pid file, and programs at work in it.
+ */
+export function processesOf(folder: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter(pid => pid > 1 && pid !== process.pid && isAlive(pid) && mentions(pid, folder))
+}
+
+function mentions(pid: number, folder: string): boolean {
+  return ['cmdline', 'environ'].some(file => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(folder)
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Ends processes: asks them to, and kills those that do not in time. Rejects if some live on. */
+export async function endAll(find: () => readonly number[], ms: number): Promise<void> {
+  for (const pid of find()) signal(pid, 'SIGTERM')
+  try {
+    await until('processes end', ms, () => find().length === 0)
+  } catch {
+    for (const pid of find()) signal(pid, 'SIGKILL')
+    await until('processes that were killed end', ms, () => find().length === 0)
   }
 }
