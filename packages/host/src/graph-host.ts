@@ -37,6 +37,9 @@ export interface GraphHostOptions {
 export class GraphHost {
   readonly #options: GraphHostOptions
   #graph: Graph | undefined
+  /** The graph that is about to take over. */
+  #next: Graph | undefined
+  #stopped = false
   #ids = 0
   #work: Promise<void> = Promise.resolve()
 
@@ -55,9 +58,11 @@ export class GraphHost {
     return work
   }
 
+  /** A graph that is about to take over is given up: it may be waiting for bricks that hang. */
   async stop(): Promise<void> {
-    await this.#work
-    await this.#graph?.stop()
+    this.#stopped = true
+    if (this.#next === undefined) await this.#work
+    await Promise.all([this.#graph?.stop(), this.#next?.stop()])
   }
 
   async #apply(text: string): Promise<void> {
@@ -90,10 +95,17 @@ export class GraphHost {
       )
       return
     }
+    if (this.#stopped) return
     const next = this.#build(volfile)
-    await next.start()
-    await onSwitch(next, old)
-    this.#graph = next
+    this.#next = next
+    try {
+      await next.start()
+      await onSwitch(next, old)
+      if (this.#stopped) return
+      this.#graph = next
+    } finally {
+      this.#next = undefined
+    }
     await old.stop()
     env.log.info('switched to a new graph', { graph: next.id })
   }

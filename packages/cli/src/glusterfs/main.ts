@@ -133,6 +133,10 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
     () => writeStatedump(env, mount.graph, { directory: STATEDUMP_DIRECTORY, name: 'glusterdump' }),
   )
   await Promise.race([mount.ended, stopped])
+  env.clock.after(SHUTDOWN_MS_MAX, () => {
+    env.log.warning('unmounted, though bricks have not taken everything')
+    process.exit(1)
+  })
   await mount.finish()
   removePidFile(args.pidFile)
   env.log.info('unmounted')
