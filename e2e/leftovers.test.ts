@@ -2,7 +2,16 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { Cluster, isAlive, isMounted, processesOf, signal, until } from '@ashlar/testkit'
+import {
+  Cluster,
+  isAlive,
+  isMounted,
+  Machine,
+  machineObstacle,
+  processesOf,
+  signal,
+  until,
+} from '@ashlar/testkit'
 import { describe, expect, test } from 'vitest'
 import { obstacle } from './mounted.ts'
 
@@ -26,5 +35,18 @@ describe.skipIf(obstacle !== undefined)('a cluster that is taken down', () => {
     expect(isMounted(mount.path)).toBe(false)
     expect(existsSync(cluster.path)).toBe(false)
     await until('its user has ended', 5000, () => !isAlive(pid as number))
+  })
+})
+
+describe.skipIf(obstacle !== undefined || machineObstacle() !== undefined)('a mount', () => {
+  // The mount was part of the machine, too: the kernel kept it for that, and its process lived on
+  // as long as the machine did.
+  test('ends when it is unmounted, though a machine was made meanwhile', async () => {
+    await using cluster = await Cluster.start()
+    await cluster.volume('gv0', 1)
+    const mount = await cluster.mount('gv0')
+    await using machine = await Machine.start()
+    await mount.unmount()
+    expect(await machine.script('grep -c " fuse[.]" /proc/mounts || true')).toBe('0\n')
   })
 })

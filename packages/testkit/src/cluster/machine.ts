@@ -23,6 +23,8 @@ export const MACHINE_HOSTS = ['server1', 'server2'] as const
 function setup(root: string): string {
   return `
 mount --make-rprivate /
+# A volume that is mounted outside would stay in use here when it is unmounted there.
+awk '$3 ~ /^fuse[.]/ {print $2}' /proc/self/mounts | tac | while read -r path; do umount -l "$path"; done
 mount -t tmpfs -o mode=755 tmpfs ${root}
 for entry in /*; do
   if [ -L "$entry" ]; then cp -a "$entry" ${root}/; continue; fi

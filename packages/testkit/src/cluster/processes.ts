@@ -112,7 +112,11 @@ function mentions(pid: number, folder: string): boolean {
 
 /** Ends processes: asks them to, and kills those that do not in time. Rejects if some live on. */
 export async function endAll(find: () => readonly number[], ms: number): Promise<void> {
-  for (const pid of find()) signal(pid, 'SIGTERM')
+  for (const pid of find()) {
+    signal(pid, 'SIGTERM')
+    // One that a test has stopped hears of it only then.
+    signal(pid, 'SIGCONT')
+  }
   try {
     await until('processes end', ms, () => find().length === 0)
   } catch {
