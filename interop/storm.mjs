@@ -7,13 +7,15 @@ import * as fs from 'node:fs'
 
 // EIO: a name that others remove and make anew while it is looked up has two gfids for a moment; clients
 // of GlusterFS say so at once, ours after some attempts. Names that one worker alone uses never fail.
-const RACES = new Set(['EEXIST', 'ENOENT', 'ENOTEMPTY', 'ESTALE', 'EIO'])
+const RACES = new Set(['EEXIST', 'ENOENT', 'ENOTEMPTY', 'EIO'])
+/** A directory that others remove while something is made in it; Node has no name for it. */
+const ESTALE = -116
 
 function race(action) {
   try {
     action()
   } catch (error) {
-    if (!RACES.has(error.code)) throw error
+    if (!RACES.has(error.code) && error.errno !== ESTALE) throw error
   }
 }
 
@@ -36,6 +38,14 @@ function work({ directory, tag, rounds }) {
     race(() => fs.renameSync(at(`same${i}`), at(`moved${i}`)))
     race(() => fs.writeFileSync(at(`both${i % 10}`), `${tag}${i}`))
     race(() => fs.unlinkSync(at(`both${(i + 3) % 10}`)))
+    // Renames of what others remove, and into directories that others remove.
+    race(() => fs.writeFileSync(at(`fought${i % 3}`), tag))
+    race(() => fs.renameSync(at(`fought${i % 3}`), at(`won${i % 3}`)))
+    race(() => fs.mkdirSync(at(`room${i % 2}`)))
+    race(() => fs.renameSync(at(`won${i % 3}`), at(`room${i % 2}/file`)))
+    race(() => fs.unlinkSync(at(`won${(i + 1) % 3}`)))
+    race(() => fs.unlinkSync(at(`room${i % 2}/file`)))
+    race(() => fs.rmdirSync(at(`room${i % 2}`)))
   }
 }
 

@@ -7,14 +7,6 @@ import { PosixLocks } from './posix-locks.ts'
 import { RANGE_RULES, type RangeLock } from './range-locks.ts'
 import type { Holder } from './waiting.ts'
 
-/**
- * A rename of distribute holds this on its file while it waits for the locks of names, and who
- * removes the file holds those: neither would end (gluster/glusterfs issue 3089). It keeps the data
- * from being moved, and stands against nothing else. Source: xlators/cluster/dht/src/dht-common.h
- * (`DHT_FILE_MIGRATE_DOMAIN`).
- */
-const RENAMED_DOMAIN = 'dht.file.migrate'
-
 export class InodeLocks {
   readonly inode: Inode
   readonly posix = new PosixLocks()
@@ -53,7 +45,8 @@ export class InodeLocks {
 
   /**
    * Resolves when no other user's inodelk stands against removing the inode. Those who hold one are
-   * told that somebody waits.
+   * told that somebody waits. Locks of distribute do not stand against it, other than on bricks of
+   * GlusterFS: who has one waits for locks of replicate next, which whoever removes the inode holds.
    */
   removable(
     client: string,
@@ -61,6 +54,7 @@ export class InodeLocks {
   ): Promise<void> | undefined {
     if (!this.#lockedByOthers(client)) return undefined
     for (const [domain, locks] of this.ranges) {
+      if (isOfDistribute(domain)) continue
       for (const lock of locks.granted) if (isInTheWay(lock, client)) contention(lock, domain)
     }
     return new Promise(go => {
@@ -70,7 +64,7 @@ export class InodeLocks {
 
   #lockedByOthers(client: string): boolean {
     for (const [domain, locks] of this.ranges) {
-      if (domain === RENAMED_DOMAIN) continue
+      if (isOfDistribute(domain)) continue
       if (locks.granted.some(lock => isInTheWay(lock, client))) return true
     }
     return false
@@ -86,6 +80,11 @@ export class InodeLocks {
     })
     this.settle()
   }
+}
+
+/** Domains of cluster/distribute: `dht.layout.heal`, `dht.file.migrate`. */
+function isOfDistribute(domain: string): boolean {
+  return domain.startsWith('dht.')
 }
 
 function isInTheWay(lock: Holder, client: string): boolean {
