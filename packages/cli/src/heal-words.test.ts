@@ -5,7 +5,8 @@
 
 import type { BrickHealView } from '@ashlar/contract'
 import { describe, expect, it } from 'vitest'
-import { healInfoText, resolvedText } from './commands/heal-text.ts'
+import { healInfoJson } from './commands/heal-json.ts'
+import { healInfoText, resolvedText, unresolvedText } from './commands/heal-text.ts'
 import { parseHealWords } from './commands/heal-words.ts'
 import { healInfoXml } from './commands/heal-xml.ts'
 import { parseStatusWords } from './commands/volume-status.ts'
@@ -79,6 +80,36 @@ describe('what is to be healed', () => {
       /entries: 3\n.*pending: 1\n.*split-brain: 1\n.*healing: 1\n\n$/,
     )
     expect(healInfoXml(bricks, 'split-brain')).toContain('<file gfid="d8a2">/g</file>')
+  })
+
+  // `info split-brain` and `info summary` gave all entries in JSON.
+  it('is in JSON what was asked for', () => {
+    const away = { ...bricks[0], path: '/c', connected: false, entries: [] } as BrickHealView
+    const answer = { volume: 'v', bricks: [...bricks, away] }
+    expect(healInfoJson(answer, 'all')).toBe(answer)
+    expect(healInfoJson(answer, 'split-brain')).toMatchObject({
+      bricks: [{ entries: [{ path: '/g', reason: 'because' }] }, { entries: [] }],
+    })
+    expect(healInfoJson(answer, 'summary')).toMatchObject({
+      volume: 'v',
+      bricks: [
+        { path: '/b', total: 3, pending: 1, splitBrain: 1, healing: 1 },
+        { path: '/c', total: null, pending: null, splitBrain: null, healing: null },
+      ],
+    })
+  })
+
+  // As GlusterFS 10.3 says it, with `--xml` too.
+  it('says which file or brick there is not', () => {
+    const files = [{ file: '/none', healed: false, reason: 'No such file or directory' }]
+    expect(resolvedText(files)).toBe('Lookup failed on /none:No such file or directory.\n')
+    const missing = 'No such brick available in the volume.'
+    const request = { policy: 'source-brick', brick: 'h:/x' } as const
+    expect(unresolvedText(request, missing)).toBe(
+      `"h:/x"- ${missing}\nStatus: Operation not permitted\nNumber of healed entries: -\n\n`,
+    )
+    expect(unresolvedText({ ...request, file: '/f' }, missing)).toBe(`"h:/x"- ${missing}\n`)
+    expect(unresolvedText({ policy: 'bigger-file', file: '/f' }, 'why')).toBe('why\n')
   })
 
   it('tells of all files of a brick with their number', () => {

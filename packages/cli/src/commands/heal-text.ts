@@ -8,6 +8,7 @@ import type {
   HealCountView,
   HealEntryView,
   ResolvedFileView,
+  SplitBrainRequest,
 } from '@ashlar/contract'
 
 /** All entries; numbers only; only what is in split-brain. */
@@ -72,13 +73,30 @@ export function stateCounts(
 
 /** What became of files; of all files of a brick, with their number behind. */
 export function resolvedText(files: readonly ResolvedFileView[], all = false): string {
-  const lines = files.map(({ file, healed, reason }) => {
+  const lines = files.map(each => {
+    const { file, healed, reason } = each
+    if (!all && isUnknownFile(each)) return `Lookup failed on ${file}:${reason}.\n`
     if (healed) return `Healed ${file}.\n`
     return all ? `Healing ${file} failed:${reason}.\n` : `Healing ${file} failed: ${reason}.\n`
   })
   if (!all) return lines.join('')
   const healed = files.filter(file => file.healed).length
   return `${lines.join('')}Status: Connected\nNumber of healed entries: ${healed}\n`
+}
+
+/** The file was not found. */
+export function isUnknownFile({ healed, reason }: ResolvedFileView): boolean {
+  return !healed && reason === 'No such file or directory'
+}
+
+const NO_BRICK = 'No such brick available in the volume.'
+
+/** Why no file was even looked at. */
+export function unresolvedText(request: SplitBrainRequest, message: string): string {
+  if (request.policy !== 'source-brick' || message !== NO_BRICK) return `${message}\n`
+  const line = `"${request.brick}"- ${message}\n`
+  if (request.file !== undefined) return line
+  return `${line}Status: Operation not permitted\nNumber of healed entries: -\n\n`
 }
 
 /** `heal V statistics heal-count`, without its first line. */

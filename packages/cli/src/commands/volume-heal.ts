@@ -12,18 +12,24 @@ import type {
 } from '@ashlar/contract'
 import { RefusedError, segment } from '../api-client.ts'
 import { type Command, type CommandInput, UsageError } from '../command.ts'
+import { healInfoJson } from './heal-json.ts'
 import {
   countLines,
   crawlLines,
   type HealInfoForm,
   healInfoText,
+  isUnknownFile,
   resolvedText,
+  unresolvedText,
 } from './heal-text.ts'
 import { parseHealWords } from './heal-words.ts'
 import { healFailureXml, healInfoXml } from './heal-xml.ts'
 
 const FAILED = 'Volume heal failed.'
 const HINT = 'Use heal info commands to check status.'
+
+/** Exit status of the heal program for a file that is not there: EINVAL. */
+const NO_SUCH_FILE = 22
 
 /** Exit statuses of GlusterFS's heal program: negative errno values, modulo 256. */
 const INFO_STATUS: Readonly<Record<string, number>> = {
@@ -112,7 +118,7 @@ async function info(input: CommandInput, base: string, form: HealInfoForm): Prom
   const { terminal, options } = input
   try {
     const answer = await input.api.get<HealInfoView>(base)
-    if (options.format === 'json') terminal.out(JSON.stringify(answer))
+    if (options.format === 'json') terminal.out(JSON.stringify(healInfoJson(answer, form)))
     else if (options.format === 'xml') terminal.out(healInfoXml(answer.bricks, form))
     else terminal.print(healInfoText(answer.bricks, form))
     return 0
@@ -134,12 +140,27 @@ async function resolve(
     if (options.format === 'json') terminal.out(JSON.stringify(answer))
     else {
       terminal.print(resolvedText(answer.files, all))
-      terminal.out(failed ? FAILED : '')
+      if (!failed) terminal.out('')
+      else if (options.format !== 'xml') terminal.out(FAILED)
     }
-    return failed ? 1 : 0
+    if (!failed) return 0
+    return answer.files.some(isUnknownFile) ? NO_SUCH_FILE : 1
   } catch (error) {
-    return refused(input, error)
+    return unresolved(input, request, error)
   }
+}
+
+/** As `refused`; there is no XML of it, and the brick is named. */
+function unresolved(input: CommandInput, request: SplitBrainRequest, error: unknown): number {
+  if (!(error instanceof RefusedError)) throw error
+  const { terminal, options } = input
+  const { code, message, exitStatus } = error.body
+  if (options.format === 'json') terminal.out(JSON.stringify({ error: error.body }))
+  else {
+    terminal.print(unresolvedText(request, message))
+    if (options.format !== 'xml') terminal.out(FAILED)
+  }
+  return INFO_STATUS[code] ?? exitStatus
 }
 
 /** The heal program complains on standard output. */
