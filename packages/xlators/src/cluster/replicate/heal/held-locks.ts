@@ -35,6 +35,11 @@ export interface Wanted {
   readonly lock: Lock
   /** See above. */
   readonly tieBreaker?: boolean
+  /**
+   * Never waited for: for a lock that is taken while others are held already. Who has it may be
+   * waiting for those, as no order can be kept.
+   */
+  readonly nested?: boolean
 }
 
 /** Where locks of metadata begin: LLONG_MAX − 1. */
@@ -105,6 +110,7 @@ export class HeldLocks {
     await this.give(locks)
     const hopeless = errnos.find(errno => errno !== Errno.EAGAIN)
     if (hopeless !== undefined) return failure(hopeless)
+    if (wanted.some(each => each.nested === true)) return failure(Errno.EAGAIN)
     return this.#takePatiently(wanted, then)
   }
 

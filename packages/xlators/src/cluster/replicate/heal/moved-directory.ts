@@ -40,7 +40,7 @@ export async function moveHere(
   try {
     // Whoever works on the old directory must not meet the name half way.
     const lock = nameLock(other.inode, job.domain, old.name)
-    const taken = await locks.take([{ lock, tieBreaker: true }])
+    const taken = await locks.take([{ lock, nested: true }])
     return 'ok' in taken ? taken : await rename(job, child, other.inode, old.name, name)
   } finally {
     await locks.give()

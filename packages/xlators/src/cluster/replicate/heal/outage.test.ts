@@ -7,10 +7,13 @@ import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import {
   type AnyXlatorDefinition,
+  EntrylkCommand,
+  EntrylkType,
   Errno,
   entryLoc,
   failure,
   gfidText,
+  inodeLoc,
   OpenFlag,
   S_IFCHR,
   SetAttr,
@@ -25,6 +28,7 @@ import {
   type SetGraph,
   type TestVolume,
   until,
+  within,
 } from '@ashlar/testkit'
 import { afterEach, expect, it } from 'vitest'
 import { type SetHealer } from './index.ts'
@@ -157,6 +161,42 @@ it('moves a renamed directory without an anonymous directory, too', async () => 
   expectAlike()
   expect(statSync(`${bricks.roots[1]}/up/f`).ino).toBe(inode)
 })
+
+// A heal that had most bricks waited for the lock of the old directory while it held that of the new
+// one, for which a client's rename waited that had the old one: both for ever.
+it('does not wait for a second directory while it holds the first', async () => {
+  const volume = await start(3, { 'use-anonymous-inode': 'off' })
+  for (const path of ['/a', '/b', '/a/moving']) good(await volume.mkdir(path))
+  await client.cut(2)
+  good(await volume.rename('/a/moving', '/b/moved'))
+  await client.mend(2)
+  const brick = bricks.brick(0)
+  const lock = async (path: string, name: string, command: number): Promise<void> => {
+    const ctx = { ...brick.ctx, client: 'another', lkOwner: 'another' }
+    const loc = inodeLoc(await brick.inode(path))
+    const domain = 'gv0-replicate-0'
+    good(await brick.top.entrylk(ctx, { loc, domain, name, command, type: EntrylkType.WRLCK }))
+  }
+  await lock('/a', 'moving', EntrylkCommand.LOCK)
+  const graph = await bricks.join(replicate, {
+    ...DAEMON,
+    'quorum-type': 'auto',
+    'use-anonymous-inode': 'off',
+  })
+  let met = false
+  graph.meddler(0).interfere((fop, args) => {
+    met ||= fop === 'entrylk' && 'domain' in args && 'name' in args && args.name === 'moving'
+    return undefined
+  })
+  const healer = healerOf(graph.top as HealingXlator) as Healer
+  healer.healIndex()
+  await until('the heal has met the lock', HEAL_MS, () => met)
+  await within('the new directory is free', HEAL_MS, lock('/b', 'moved', EntrylkCommand.LOCK))
+  await lock('/b', 'moved', EntrylkCommand.UNLOCK)
+  await lock('/a', 'moving', EntrylkCommand.UNLOCK)
+  await until('nothing is pending', HEAL_MS, async () => isHealed(healer))
+  expectAlike()
+}, 120_000)
 
 it('leaves two files of one name alone, and says so (gfid mismatch)', async () => {
   const volume = await start(2)
