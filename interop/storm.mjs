@@ -1,6 +1,7 @@
-// Work of several users at once on one volume: `node storm.mjs ROUNDS DIRECTORY…`, a worker for each
-// directory, which are mounts of the same one. Makes, writes, renames, links and removes files of its
-// own and files that all workers fight for. Prints the failures that no race explains.
+// Work of several users at once on one volume: `node storm.mjs ROUNDS [--fight] DIRECTORY…`, a worker
+// for each directory, which are mounts of the same one. Makes, writes, renames, links and removes files
+// of its own and files that all workers fight for; `--fight`: also renames what others remove, and into
+// what others remove. Prints the failures that no race explains.
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import * as fs from 'node:fs'
@@ -19,7 +20,7 @@ function race(action) {
   }
 }
 
-function work({ directory, tag, rounds }) {
+function work({ directory, tag, rounds, fights }) {
   const at = name => `${directory}/${name}`
   for (let i = 0; i < rounds; i++) {
     fs.writeFileSync(at(`${tag}${i}`), `${tag}${i}\n`.repeat(200 + i))
@@ -38,6 +39,7 @@ function work({ directory, tag, rounds }) {
     race(() => fs.renameSync(at(`same${i}`), at(`moved${i}`)))
     race(() => fs.writeFileSync(at(`both${i % 10}`), `${tag}${i}`))
     race(() => fs.unlinkSync(at(`both${(i + 3) % 10}`)))
+    if (!fights) continue
     // Renames of what others remove, and into directories that others remove.
     race(() => fs.writeFileSync(at(`fought${i % 3}`), tag))
     race(() => fs.renameSync(at(`fought${i % 3}`), at(`won${i % 3}`)))
@@ -50,14 +52,16 @@ function work({ directory, tag, rounds }) {
 }
 
 if (isMainThread) {
-  const [rounds, ...directories] = process.argv.slice(2)
+  const [rounds, ...words] = process.argv.slice(2)
+  const fights = words[0] === '--fight'
+  const directories = fights ? words.slice(1) : words
   const failures = await Promise.all(
     directories.map(
       (directory, i) =>
         new Promise(resolve => {
           const tag = String.fromCharCode(97 + i)
           const worker = new Worker(new URL(import.meta.url), {
-            workerData: { directory, tag, rounds: Number(rounds) },
+            workerData: { directory, tag, rounds: Number(rounds), fights },
           })
           worker.on('error', error => resolve(`${tag}: ${error.stack}`))
           worker.on('exit', () => resolve(undefined))
