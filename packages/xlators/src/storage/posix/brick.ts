@@ -62,6 +62,8 @@ export interface FdState {
   readonly fd: number
   /** Directories: the cookie at which the descriptor stands. */
   cookie: bigint
+  /** Files: reads in a row that found nothing in memory. */
+  misses: number
 }
 
 /** An entry of a directory, as system calls take it. */

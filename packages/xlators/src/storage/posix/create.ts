@@ -389,7 +389,7 @@ export function create(brick: Brick, ctx: Ctx, args: FopArgs['create']): Reply<'
 }
 
 function remember(brick: Brick, args: FopArgs['create'], inode: Inode, fd: number): void {
-  brick.fds.set(args.fd, { fd, cookie: 0n })
+  brick.fds.set(args.fd, { fd, cookie: 0n, misses: 0 })
   const state = brick.state(inode)
   state.openFds = (state.openFds ?? 0) + 1
 }

@@ -29,6 +29,10 @@ const WRITE_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
 const THREAD_WRITE_BYTES = 256 * 1024
 /** Reads up to here are not measured against the file first. */
 const PLAIN_READ_BYTES = 1024 * 1024
+/** Reads of a descriptor in a row that found nothing in memory, until it is no longer expected. */
+const COLD_READS = 4
+/** From then on one read in so many looks there all the same. */
+const COLD_READS_PER_TRY = 8
 /** Longest read; who wants more asks again. */
 const READ_BYTES_MAX = 64 * 1024 * 1024
 /** A direct write that took longer than this tells that the disk is slow. */
@@ -64,7 +68,7 @@ export class DataPath {
       (args.flags & ~NOT_FOR_BACKEND) | sys.O.CLOEXEC | (object.directory ? 0 : sys.O.NOFOLLOW)
     const fd = sys.openat(sys.AT_FDCWD, object.path, flags)
     if (fd < 0) return failure(-fd)
-    brick.fds.set(args.fd, { fd, cookie: 0n })
+    brick.fds.set(args.fd, { fd, cookie: 0n, misses: 0 })
     const state = brick.state(inode)
     state.openFds = (state.openFds ?? 0) + 1
     if ((args.flags & OpenFlag.TRUNC) !== 0) brick.touch(ctx, inode, object.path, WRITE_TOUCH)
@@ -93,7 +97,7 @@ export class DataPath {
       const size = this.#readable(borrowed.fd, args)
       if (size < 0) return failure(-size)
       const buffer = Buffer.allocUnsafeSlow(size)
-      let length = sys.preadv2(borrowed.fd, buffer, args.offset, sys.RWF_NOWAIT)
+      let length = this.#readMemory(borrowed.fd, buffer, args)
       // In memory only in part: the rest is the disk's.
       if (
         length === -Errno.EAGAIN ||
@@ -117,6 +121,21 @@ export class DataPath {
     } finally {
       borrowed.done()
     }
+  }
+
+  /**
+   * What of it is in memory; −EAGAIN: nothing. Where nothing was for a while, as with random reads of a
+   * large file, that is mostly taken for granted: the question costs as much as the thread's read.
+   */
+  #readMemory(fd: number, buffer: Buffer, args: FopArgs['readv']): number {
+    const open = this.#brick.fds.get(args.fd)
+    const misses = open?.misses ?? 0
+    const length =
+      misses >= COLD_READS && misses % COLD_READS_PER_TRY !== 0
+        ? -Errno.EAGAIN
+        : sys.preadv2(fd, buffer, args.offset, sys.RWF_NOWAIT)
+    if (open !== undefined) open.misses = length === -Errno.EAGAIN ? misses + 1 : 0
+    return length
   }
 
   /** Bytes to make room for: what is asked, but for large requests no more than there is. Or −errno. */

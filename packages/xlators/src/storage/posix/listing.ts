@@ -55,7 +55,7 @@ export class Listing {
     )
     if (fd < 0) return failure(-fd)
     brick.state(args.loc.inode).directory = true
-    brick.fds.set(args.fd, { fd, cookie: 0n })
+    brick.fds.set(args.fd, { fd, cookie: 0n, misses: 0 })
     return { ok: true }
   }
 
