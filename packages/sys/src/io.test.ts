@@ -1,7 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import * as sys from './index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'ashlar-sys-io-'))
@@ -132,3 +139,31 @@ test('poll, socket pairs', () => {
   expect(sys.receiveDescriptor(pair[0])).toBe(-61)
   sys.close(pair[0])
 })
+
+test('runs more calls on threads than it has memory for, and loses none', async () => {
+  const results = await Promise.all(
+    Array.from({ length: 500 }, (_, i) => sys.warmXattrs(i % 2 === 0 ? directory : '/nowhere')),
+  )
+  expect(results.filter(result => result >= 0)).toHaveLength(250)
+  expect(results.filter(result => result === -2)).toHaveLength(250)
+})
+
+test('closes descriptors of removed files, however many at once', async () => {
+  const fds = Array.from({ length: 200 }, (_, i) => open(`removed-${i}`))
+  expect(stillOpen()).toBe(200)
+  for (const [i, fd] of fds.entries()) {
+    sys.unlinkat(sys.AT_FDCWD, join(directory, `removed-${i}`))
+    sys.closeRemoved(fd)
+  }
+  await vi.waitFor(() => expect(stillOpen()).toBe(0), 10_000)
+})
+
+function stillOpen(): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('removed-')
+    } catch {
+      return false
+    }
+  }).length
+}
