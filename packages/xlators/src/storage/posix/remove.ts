@@ -101,7 +101,7 @@ export function retireHandle(brick: Brick, inode: Inode): void {
   }
   const handle = brick.handles.path(inode.gfid)
   brick.xattrs.forget(handle)
-  freeingLater(atPath(handle), () => brick.handles.unlink(inode.gfid))
+  freeingLater(brick, atPath(handle), () => brick.handles.unlink(inode.gfid))
   brick.forgetTimes(inode)
 }
 
@@ -110,7 +110,7 @@ export function releaseUnlinked(brick: Brick, inode: Inode): void {
   brick.forgetTimes(inode)
   const path = brick.handles.unlinkedPath(inode.gfid)
   brick.xattrs.forget(path)
-  freeingLater(atPath(path), () => sys.unlinkat(sys.AT_FDCWD, path))
+  freeingLater(brick, atPath(path), () => sys.unlinkat(sys.AT_FDCWD, path))
 }
 
 /** A name in an open directory. */
@@ -120,9 +120,14 @@ function atPath(path: string): Place {
   return { directoryFd: sys.AT_FDCWD, name: path }
 }
 
-/** Removes the last link of an object: its name goes now, its space is freed on a thread. */
-function freeingLater(last: Place, remove: () => number): number {
-  const held = sys.openat(last.directoryFd, last.name, sys.O.PATH | sys.O.NOFOLLOW | sys.O.CLOEXEC)
+/**
+ * Removes the last link of an object: its name goes now, its space is freed on a thread; at once where
+ * space is short, as somebody may wait for it.
+ */
+function freeingLater(brick: Brick, last: Place, remove: () => number): number {
+  const held = brick.reserveReached
+    ? -1
+    : sys.openat(last.directoryFd, last.name, sys.O.PATH | sys.O.NOFOLLOW | sys.O.CLOEXEC)
   const removed = remove()
   if (held >= 0) sys.closeRemoved(held)
   return removed
@@ -142,7 +147,9 @@ export function rmdir(brick: Brick, ctx: Ctx, args: FopArgs['rmdir']): Reply<'rm
   const removed =
     (args.xflags & RECURSIVE) !== 0
       ? toLandfill(brick, entry)
-      : freeingLater(entry, () => sys.unlinkat(entry.directoryFd, entry.name, sys.AT_REMOVEDIR))
+      : freeingLater(brick, entry, () =>
+          sys.unlinkat(entry.directoryFd, entry.name, sys.AT_REMOVEDIR),
+        )
   if (removed < 0) return failure(removed === -Errno.EEXIST ? Errno.ENOTEMPTY : -removed)
   if (gfid !== NULL_GFID) forgetDirectory(brick, gfid, entry)
   brick.touchParent(ctx, entry.parent, REMOVE_TOUCH)
