@@ -6,6 +6,10 @@ import { setFlagsFromString } from 'node:v8'
 // interpreted for its first thousands of calls, and takes a fifth more processor time meanwhile.
 setFlagsFromString('--always-sparkplug')
 setFlagsFromString('--no-lazy-feedback-allocation')
+// For the same reason: optimise sooner, and less of what is called from where (a quarter less
+// processor time for the first thousands of files).
+setFlagsFromString('--interrupt-budget=8000')
+setFlagsFromString('--max-inlined-bytecode-size-cumulative=400')
 
 export async function load(program) {
   const url = new URL(`../packages/cli/dist/${program}`, import.meta.url)
