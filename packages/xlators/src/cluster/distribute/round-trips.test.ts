@@ -217,7 +217,6 @@ const ALWAYS = {
   stat: ['STAT'],
   unlink: ['UNLINK'],
   'reading a small file': ['LOOKUP'],
-  'reading a file of 100 KiB': ['LOOKUP > OPEN, READ > FLUSH'],
 }
 
 describe('round trips', () => {
@@ -227,6 +226,8 @@ describe('round trips', () => {
     Object.entries({
       ...ALWAYS,
       mkdir: ['COMPOUND(INODELK ENTRYLK MKDIR SETXATTR) > MKDIR | COMPOUND(INODELK ENTRYLK)'],
+      // What closing a file does, ending its locks, there is no need of here.
+      'reading a file of 100 KiB': ['LOOKUP > OPEN, READ'],
       rmdir: ['COMPOUND(INODELK ENTRYLK) > RMDIR > COMPOUND(RMDIR INODELK ENTRYLK)'],
       'rename of a file': [
         // To a name that hashes to the other brick.
@@ -252,6 +253,7 @@ describe('round trips', () => {
     Object.entries({
       ...ALWAYS,
       mkdir: ['ENTRYLK, INODELK > MKDIR > MKDIR, SETXATTR | ENTRYLK, INODELK'],
+      'reading a file of 100 KiB': ['LOOKUP > OPEN, READ > FLUSH'],
       rmdir: ['ENTRYLK, INODELK > RMDIR > RMDIR | ENTRYLK, INODELK'],
       'rename of a file': [
         'ENTRYLK, ENTRYLK, INODELK, INODELK, INODELK > LOOKUP, LOOKUP' +

@@ -8,6 +8,8 @@ import type { Recyclable } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
 import type { Link } from './link.ts'
 
+/** The xattr by which locks move from one connection to the next. */
+const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 const P = fopProgram.procedures
 
 type FdFops = Pick<
@@ -81,6 +83,8 @@ export function fdFops(link: Link): FdFops {
     async flush(ctx, { fd, xdata }) {
       const number = link.fdNumber(fd)
       if (typeof number !== 'number') return number
+      // All that it does on a brick of ours is to end the owner's locks.
+      if (link.peer.compounds && !link.fds.mayHoldLocks(fd)) return { ok: true }
       const reply = await link.call(P.FLUSH, ctx, { gfid: fd.inode.gfid, fd: number, xdata })
       link.fds.closedBy(fd, ctx.lkOwner)
       return 'ok' in reply ? reply : { ok: true, xdata: reply.xdata }
@@ -135,6 +139,7 @@ export function fdFops(link: Link): FdFops {
     async fsetxattr(ctx, { fd, dict, flags, xdata }) {
       const number = link.fdNumber(fd)
       if (typeof number !== 'number') return number
+      if (dict.has(LOCK_INFO)) link.fds.asksForLock(fd)
       const { gfid } = fd.inode
       const reply = await link.call(P.FSETXATTR, ctx, { gfid, fd: number, flags, dict, xdata })
       return 'ok' in reply ? reply : { ok: true, xdata: reply.xdata }

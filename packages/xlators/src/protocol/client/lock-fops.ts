@@ -62,6 +62,7 @@ export function lockFops(link: Link): LockFops {
     async lk(ctx, { fd, command, flock, xdata }) {
       const number = link.fdNumber(fd)
       if (typeof number !== 'number') return number
+      link.fds.asksForLock(fd)
       const { gfid } = fd.inode
       const ask = (lock: Flock, how: number) =>
         link.call(P.LK, ctx, {

@@ -20,6 +20,8 @@ export class RemoteFd {
   /** Its locks could not be had again. */
   locksLost = false
   locks: HeldLocks | undefined
+  /** Somebody has asked for a lock through it, whatever became of that. */
+  locking = false
 
   constructor(gfid: Gfid, number: number, flags: number, directory: boolean) {
     this.gfid = gfid
@@ -89,6 +91,19 @@ export class RemoteFds {
   closedBy(fd: Fd, lkOwner: string): void {
     for (const each of fd.inode.fds) this.#key.get(each)?.locks?.closed(lkOwner)
     this.#key.get(fd)?.locks?.closed(lkOwner)
+  }
+
+  /** A lock is about to be asked for through the fd. */
+  asksForLock(fd: Fd): void {
+    const remote = this.#key.get(fd)
+    if (remote !== undefined) remote.locking = true
+  }
+
+  /** Some owner may have locks on the file of the fd by this client. */
+  mayHoldLocks(fd: Fd): boolean {
+    if (this.#key.get(fd)?.locking !== false) return true
+    for (const each of fd.inode.fds) if (this.#key.get(each)?.locking === true) return true
+    return false
   }
 
   /** A lock request through the fd was granted. */
