@@ -194,12 +194,19 @@ export async function unlink(
   if (isFailure(state)) return state
   if (state.cached === undefined) return failure(Errno.EISDIR)
   const hashed = volume.hashedChild(args.loc.parent, args.loc.name)
-  const reply = await state.cached.unlink(ctx, args)
-  if (
-    hashed !== undefined &&
-    hashed !== state.cached &&
-    (reply.ok || reply.errno === Errno.ENOENT)
-  ) {
+  let { cached } = state
+  let reply = await cached.unlink(ctx, args)
+  if (!reply.ok && reply.errno === Errno.ENOENT) {
+    // The file may have gone elsewhere since we saw it there.
+    volume.states.set(args.loc.inode, undefined)
+    const found = await lookup(volume, internalCtx(ctx), { loc: args.loc })
+    const now = found.ok ? volume.states.get(args.loc.inode)?.cached : undefined
+    if (now !== undefined && now !== cached) {
+      cached = now
+      reply = await cached.unlink(ctx, args)
+    }
+  }
+  if (hashed !== undefined && hashed !== cached && (reply.ok || reply.errno === Errno.ENOENT)) {
     await removeLinkto(ctx, args.loc, hashed)
   }
   return tidyParents(reply)

@@ -65,7 +65,7 @@ export async function readdirp(
     }
     const entries = reply.entries
       .filter(entry => isShown(volume, args, child, entry))
-      .map(entry => shown(volume, entry))
+      .map(entry => shown(volume, child, entry))
     const next: Subvolume | undefined = volume.children[child.index + 1]
     const ended = reply.eof || reply.entries.length === 0
     askAhead(volume, args, { child, offset, reply, ended }, ask)
@@ -125,9 +125,12 @@ function isShown(
   return child === volume.firstUp()
 }
 
-function shown(volume: Distribution, entry: DirentPlus): DirentPlus {
+function shown(volume: Distribution, child: Subvolume, entry: DirentPlus): DirentPlus {
   entry.dict?.delete(volume.linktoKey)
-  if (entry.type !== DT_DIR) return entry
+  if (entry.type !== DT_DIR) {
+    if (!volume.single && !entry.stat.isEmpty) volume.listed.note(entry.stat.gfid, child)
+    return entry
+  }
   // What one subvolume knows of a directory is not all (its times least): its reader looks it up.
   if (!volume.single) return { ...entry, stat: EMPTY_IATT }
   if (entry.stat !== EMPTY_IATT) asDirectory(entry.stat)

@@ -23,7 +23,7 @@ export async function locate(
   ctx: Ctx,
   inode: Inode,
 ): Promise<InodeState | Failure> {
-  const known = volume.states.get(inode)
+  const known = volume.placed(inode)
   if (known !== undefined) return known
   if (!inode.linked) return failure(Errno.ESTALE)
   const reply = await lookup(volume, internalCtx(ctx), {

@@ -51,7 +51,7 @@ export async function lookup(
   const request = { loc: args.loc, xdata: lookupXdata(volume, args.xdata) }
   if (volume.single) return lookupSingle(volume, ctx, request)
   if (args.loc.inode.isRoot) request.xdata.setUint(volume.commitHashKey, MDS_BYTES)
-  const state = volume.states.get(args.loc.inode)
+  const state = volume.placed(args.loc.inode)
   if (state?.cached !== undefined) return revalidateFile(volume, ctx, request, state.cached)
   if (state?.layout !== undefined) return lookupDirectory(volume, ctx, request, [])
   if (args.loc.name === '') return lookupEverywhere(volume, ctx, request, [])

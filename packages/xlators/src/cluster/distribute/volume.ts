@@ -25,6 +25,7 @@ import { NameHash } from './hash.ts'
 import { ListingAhead } from './listing-ahead.ts'
 import type { Layout } from './layout.ts'
 import type { distributeOptions } from './options.ts'
+import { Placements } from './placements.ts'
 
 /** What distribute remembers of an inode. */
 export interface InodeState {
@@ -51,6 +52,7 @@ export class Distribution {
   readonly states: ContextKey<InodeState>
   readonly space: FreeSpace
   readonly ahead: ListingAhead
+  readonly listed: Placements
   names: NameHash
   /** Subvolumes that are being removed. */
   decommissioned: ReadonlySet<string> = new Set()
@@ -68,6 +70,7 @@ export class Distribution {
     this.states = self.contextKey<InodeState>()
     this.space = new FreeSpace(this)
     this.ahead = new ListingAhead(self.env.clock, self.contextKey())
+    this.listed = new Placements(self.env.clock)
     this.names = this.#nameHash()
     this.reconfigure()
   }
@@ -142,6 +145,17 @@ export class Distribution {
   /** Why a name has no place: its range's subvolume is down, or the layout has a hole. */
   unplaced(): Failure {
     return failure(this.childUp.includes(false) ? Errno.ENOTCONN : Errno.EIO)
+  }
+
+  /** Where the inode lies, by what is remembered of it or by a listing of just now. */
+  placed(inode: Inode): InodeState | undefined {
+    const state = this.states.get(inode)
+    if (state !== undefined || this.single || !inode.linked || inode.isDirectory) return state
+    const child = this.listed.find(inode.gfid)
+    if (child === undefined) return undefined
+    const found = { cached: child }
+    this.states.set(inode, found)
+    return found
   }
 
   /**
