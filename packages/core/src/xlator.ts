@@ -80,6 +80,13 @@ export type GraphEvent =
       /** EntrylkType of the lock that is in the way. */
       readonly type?: number | undefined
     } & ForClient)
+  /** Another client is about to give a name in this directory to something: see names-lease.ts. */
+  | ({
+      readonly kind: 'names-recall'
+      readonly gfid: Gfid
+      /** The number of the lease. */
+      readonly lease: string
+    } & ForClient)
   /** Whoever caches this inode's data (the kernel) drops it: somebody else changed the file. */
   | { readonly kind: 'inode-invalidate'; readonly inode: Inode }
 

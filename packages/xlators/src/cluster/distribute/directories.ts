@@ -16,7 +16,9 @@ import {
   type FopName,
   type Gfid,
   inodeLoc,
+  jointNamesLease,
   type Loc,
+  NAMES_LEASE,
   type ParentReply,
   type Reply,
   type StatReply,
@@ -347,7 +349,26 @@ export async function changeDirectory(
   }
 }
 
-/** Runs a fop on every subvolume that is up; succeeds when one does (opendir, fsyncdir). */
+/** Opens all copies. Their lease on its names is one only if all of them grant it. */
+export async function opendir(
+  volume: Distribution,
+  ctx: Ctx,
+  args: FopArgs['opendir'],
+): Promise<Reply<'opendir'>> {
+  const replies: Reply<'opendir'>[] = await Promise.all(
+    volume.upChildren().map(child => child.opendir(ctx, args)),
+  )
+  const good = replies.find(reply => reply.ok)
+  if (good === undefined)
+    return worstFailure(replies.filter((reply): reply is Failure => !reply.ok))
+  if (args.xdata?.has(NAMES_LEASE) !== true) return good
+  const lease = replies.length === volume.children.length ? jointNamesLease(replies) : undefined
+  return lease === undefined
+    ? { ok: true }
+    : { ok: true, xdata: new Dict().setString(NAMES_LEASE, lease) }
+}
+
+/** Runs a fop on every subvolume that is up; succeeds when one does (fsyncdir, ipc). */
 export async function onAnyCopy<F extends FopName>(
   volume: Distribution,
   call: (child: Subvolume) => Promise<Reply<F>>,

@@ -20,7 +20,7 @@ import {
   type Subvolume,
   type Xlator,
 } from '@ashlar/core'
-import { changeDirectory, mkdir, onAnyCopy, rmdir, statDirectory } from './directories.ts'
+import { changeDirectory, mkdir, onAnyCopy, opendir, rmdir, statDirectory } from './directories.ts'
 import { create, link, mknod, symlink, unlink } from './entries.ts'
 import { readdir, readdirp } from './listing.ts'
 import { isFailure, locate, onFile } from './locate.ts'
@@ -165,7 +165,7 @@ class Distribute implements Xlator {
   }
 
   async opendir(ctx: Ctx, args: FopArgs['opendir']): Promise<Reply<'opendir'>> {
-    return onAnyCopy<'opendir'>(this.#volume, child => child.opendir(ctx, args))
+    return opendir(this.#volume, ctx, args)
   }
 
   async fsyncdir(ctx: Ctx, args: FopArgs['fsyncdir']): Promise<Reply<'fsyncdir'>> {

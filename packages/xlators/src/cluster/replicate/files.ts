@@ -6,6 +6,7 @@
 import {
   type ContextKey,
   type Ctx,
+  Dict,
   Errno,
   type Failure,
   failure,
@@ -13,6 +14,8 @@ import {
   type FopArgs,
   type Inode,
   inodeLoc,
+  jointNamesLease,
+  NAMES_LEASE,
   OpenFlag,
   type Reply,
   type StatfsReply,
@@ -72,12 +75,18 @@ export class Files {
     if (!set.hasQuorum(set.up)) return NO_QUORUM
     // While all copies are good one is enough; another one is opened should it be needed.
     const one = only(this.#copies.choose(set.dataBricks, args.fd.inode, ctx))
-    const asked = this.#copies.agreement.holds() ? one : set.up
+    const agreed = this.#copies.agreement.holds()
+    // A lease on the names is one only if no brick can have another name made without it.
+    const leases = agreed && args.xdata?.has(NAMES_LEASE) === true
+    const asked = agreed && !leases ? one : set.up
     const replies = await set.onAll(asked, child => child.opendir(ctx, args))
     const opened = succeeded(replies)
     if (opened === NOBODY) return worst(replies)
     this.#open.set(args.fd, { opened, listing: -1 })
-    return replies[first(opened)] as Reply<'opendir'>
+    const lease = leases && asked === set.all ? jointNamesLease(replies) : undefined
+    return lease === undefined
+      ? { ok: true }
+      : { ok: true, xdata: new Dict().setString(NAMES_LEASE, lease) }
   }
 
   /** The brick to list a directory from: at its beginning a good one, then always the same. */

@@ -3,6 +3,8 @@
  *
  * A brick remembers for each inode which clients used it lately. A change is told to all of them but
  * the one that made it. Off unless `cache-invalidation` is on. Facts: xlators/features/upcall/src.
+ *
+ * Leases on the names of directories (names-leases.ts) are granted always: nothing is told unasked.
  */
 
 import {
@@ -17,6 +19,7 @@ import {
   FOP_NAMES,
   type FopArgs,
   type FopName,
+  type Fops,
   globRegExp,
   type Iatt,
   type Inode,
@@ -30,6 +33,7 @@ import {
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
+import { leasingFops, NamesLeases } from './names-leases.ts'
 
 const options = defineOptions({
   'cache-invalidation': {
@@ -451,9 +455,17 @@ function create(self: Self): Xlator {
         : (ctx: Ctx, args: FopArgs[FopName]) =>
             self.options['cache-invalidation'] ? watched(ctx, args) : child(ctx, args)
   }
-  return Object.assign(fops as Xlator, {
+  const { clock, random } = self.env
+  const leases = new NamesLeases(clock, random.uuid(), (client, gfid, lease) =>
+    self.notify({ kind: 'names-recall', client, gfid, lease }),
+  )
+  return Object.assign(fops as Xlator, leasingFops(leases, { ...fops } as unknown as Fops), {
     forget: (inode: Inode) => upcalls.forget?.(inode),
-    clientGone: (client: string) => upcalls.clientGone?.(client),
+    clientGone: (client: string) => {
+      leases.clientGone(client)
+      upcalls.clientGone?.(client)
+    },
+    dump: () => ({ namesLeases: leases.size }),
   })
 }
 

@@ -13,12 +13,16 @@ import {
   EMPTY_IATT,
   Errno,
   failure,
+  Fd,
+  type Fop,
   type FopArgs,
+  type FopName,
   type Gfid,
   type GraphEvent,
   type Iatt,
   type Inode,
   type Loc,
+  MODIFYING_FOPS,
   NULL_GFID,
   OpenFlag,
   type Reply,
@@ -29,6 +33,7 @@ import {
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
+import { LookAhead } from './look-ahead.ts'
 import { Metadata, sameContent } from './metadata.ts'
 import { CachedNames, mdCacheOptions } from './options.ts'
 
@@ -55,6 +60,7 @@ class MdCache implements Xlator {
   readonly #self: Self
   readonly #child: Subvolume
   readonly #key
+  readonly #ahead: LookAhead
   #names: CachedNames
   /** Xattrs that somebody has asked for. */
   readonly #wanted = new Set<string>()
@@ -66,21 +72,66 @@ class MdCache implements Xlator {
     this.#child = self.child
     this.#key = self.contextKey<Metadata>()
     this.#names = new CachedNames(self.options)
+    this.#ahead = new LookAhead({
+      clock: self.env.clock,
+      child: self.child,
+      usages: self.contextKey(),
+      openFd: inode => self.openFd(inode, { flags: OpenFlag.RDONLY, pid: 0 }),
+      asking: () => (this.#wanted.size === 0 ? undefined : this.#asking(undefined)),
+      timeout: () => (self.options['pass-through'] ? 0 : self.options['md-cache-timeout'] * 1000),
+    })
+    for (const fop of MODIFYING_FOPS) this.#tellAhead(fop)
+  }
+
+  /** What was listed ahead must know of changes made meanwhile: of those under way as well. */
+  #tellAhead<F extends FopName>(fop: F): void {
+    const ahead = this.#ahead
+    const change = (this as Xlator)[fop] as Fop<F> | undefined
+    if (change === undefined) return
+    const told: Fop<F> = async (ctx, args) => {
+      if (!ahead.idle) this.#changes(args)
+      const reply = await change.call(this, ctx, args)
+      if (!ahead.idle) this.#changes(args)
+      return reply
+    }
+    Object.assign(this, { [fop]: told })
+  }
+
+  #changes(args: object): void {
+    const ahead = this.#ahead
+    for (const subject of Object.values(args) as unknown[]) {
+      if (subject instanceof Fd) ahead.changed(subject.inode.gfid)
+      else if (isLoc(subject)) {
+        ahead.changed(subject.inode.gfid)
+        if (subject.name !== '') ahead.renamed(subject)
+      }
+    }
+  }
+
+  stop(): void {
+    this.#ahead.clear()
   }
 
   reconfigure(): void {
     this.#names = new CachedNames(this.#self.options)
     this.#wanted.clear()
+    this.#ahead.clear()
     if (this.#self.options['cache-invalidation']) this.#register()
   }
 
   dump(): Readonly<Record<string, unknown>> {
-    return { wanted: [...this.#wanted], timeout: this.#self.options['md-cache-timeout'] }
+    return {
+      wanted: [...this.#wanted],
+      timeout: this.#self.options['md-cache-timeout'],
+      ahead: this.#ahead.dump(),
+    }
   }
 
   notify(event: GraphEvent): void {
-    if (event.kind === 'child-down' || event.kind === 'some-descendent-down')
+    if (event.kind === 'child-down' || event.kind === 'some-descendent-down') {
       this.#downAt = this.#now()
+      this.#ahead.clear()
+    } else if (event.kind === 'names-recall') this.#ahead.recalled(event.gfid)
     else if (event.kind === 'child-up') this.#register()
     else if (event.kind === 'cache-invalidation' && this.#self.options['cache-invalidation'])
       this.#news(event.change)
@@ -91,7 +142,7 @@ class MdCache implements Xlator {
 
   async lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {
     const { loc, xdata } = args
-    const known = this.#answer(loc, xdata)
+    const known = this.#answer(loc, xdata) ?? this.#listed(loc, xdata)
     if (known !== undefined) return known
     const before = this.#tickets(loc.inode)
     const reply = await this.#child.lookup(
@@ -100,8 +151,10 @@ class MdCache implements Xlator {
     )
     if (!reply.ok) {
       if (loc.inode.linked) this.#of(loc.inode).invalidate()
+      if (reply.errno === Errno.ENOENT) this.#ahead.asked(loc, false)
       return reply
     }
+    if (!reply.stat.isDirectory) this.#ahead.asked(loc, true)
     const inode = this.#inodeOf(loc.inode, reply.stat.gfid)
     const now = this.#now()
     const metadata = this.#seen(inode, reply.stat, before, now)
@@ -169,6 +222,7 @@ class MdCache implements Xlator {
     if (truncates) metadata.changing += 1
     const reply = await this.#child.open(ctx, args)
     if (truncates) metadata.changing -= 1
+    if (truncates) this.#ahead.changed(args.loc.inode.gfid)
     if (truncates || !reply.ok) metadata.invalidate()
     return reply
   }
@@ -270,6 +324,7 @@ class MdCache implements Xlator {
     if (!reply.ok || !takesLock(args)) return reply
     const { inode } = args.fd
     this.#of(inode).invalidate()
+    this.#ahead.changed(inode.gfid)
     const now = this.#now()
     for (const { parent } of inode.dentries) this.#of(parent).lockedAt = now
     return reply
@@ -460,6 +515,36 @@ class MdCache implements Xlator {
     return { ok: true, stat, postparent, xdata: found }
   }
 
+  /** A lookup's answer, when the directory has been listed ahead. */
+  #listed(loc: Loc, xdata: Dict | undefined): Reply<'lookup'> | undefined {
+    const { parent } = loc
+    if (this.#ahead.idle || loc.name === '' || parent === undefined) return undefined
+    // Names of our own at the root are listed to nobody.
+    const hidden = parent.isRoot && loc.name.startsWith('.')
+    if (!loc.inode.linked && !hidden && this.#ahead.isFree(parent, loc.name))
+      return failure(Errno.ENOENT)
+    for (const key of xdata?.keys() ?? [])
+      if (key !== 'gfid-req' && !this.#wanted.has(key)) return undefined
+    const now = this.#now()
+    const since = Math.max(this.#since(now), this.#key.get(parent)?.lockedAt ?? -Infinity)
+    const entry = this.#ahead.take(parent, loc.name, since)
+    if (entry === undefined) return undefined
+    const { gfid } = entry.stat
+    if (loc.inode.linked && loc.inode.gfid !== gfid) return undefined
+    const inode = this.#inodeOf(loc.inode, gfid)
+    if (this.#of(inode).changing > 0) return undefined
+    const metadata = this.#seen(inode, entry.stat, this.#tickets(inode), entry.at)
+    metadata.named(parent.gfid, loc.name, entry.at)
+    for (const name of this.#wanted)
+      metadata.storeXattr(name, entry.dict?.get(name), entry.at, since, metadata.xattrTicket)
+    return {
+      ok: true,
+      stat: metadata.lastStat ?? entry.stat,
+      postparent: this.#key.get(parent)?.statSince(since) ?? EMPTY_IATT,
+      xdata: entry.dict,
+    }
+  }
+
   #asking(xdata: Dict | undefined): Dict {
     const asking = xdata?.clone() ?? new Dict()
     for (const name of this.#wanted) if (!asking.has(name)) asking.setUint(name, 0)
@@ -592,6 +677,7 @@ class MdCache implements Xlator {
     const { inodes } = this.#self
     const inode = inodes.find(change.gfid)
     const { flags } = change
+    this.#ahead.changed(change.gfid)
     if ((flags & UpcallFlag.PARENT_TIMES) !== 0)
       for (const stat of [change.parentStat, change.oldParentStat]) this.#told(stat)
     const metadata = inode === undefined ? undefined : this.#key.get(inode)
@@ -617,6 +703,10 @@ class MdCache implements Xlator {
     // A directory has further copies, which tell their own part.
     if (!stat.isDirectory) this.#store(inode, stat, this.#now())
   }
+}
+
+function isLoc(value: unknown): value is Loc {
+  return typeof value === 'object' && value !== null && 'inode' in value && 'name' in value
 }
 
 function parentGfid(loc: Loc): Gfid {

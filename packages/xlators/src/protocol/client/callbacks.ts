@@ -3,7 +3,7 @@
  */
 
 import type { GraphEvent } from '@ashlar/core'
-import { NULL_GFID, parseGfid } from '@ashlar/core'
+import { NAMES_LEASE, NULL_GFID, parseGfid } from '@ashlar/core'
 import { callbackProgram, type Reader } from '@ashlar/wire'
 
 const C = callbackProgram.procedures
@@ -14,6 +14,8 @@ export function eventOf(procedure: number, reader: Reader): GraphEvent | undefin
     case C.CACHE_INVALIDATION.num: {
       const news = C.CACHE_INVALIDATION.request.decode(reader)
       const gfid = parseGfid(news.gfid) ?? NULL_GFID
+      const lease = news.xdata?.getString(NAMES_LEASE)
+      if (lease !== undefined) return { kind: 'names-recall', gfid, lease }
       const { flags, expireTime, stat, parentStat, oldParentStat, xdata } = news
       return {
         kind: 'cache-invalidation',

@@ -3,7 +3,10 @@
  */
 
 import {
+  Dict,
   type Fd,
+  IPC_NAMES_RETURNED,
+  NAMES_LEASE,
   NULL_GFID,
   OptionError,
   ROOT_CTX,
@@ -58,6 +61,15 @@ export function makeClient(self: XlatorSelf<ClientOptions>): Xlator {
     if (event.kind === 'child-up') peer.raise()
     else if (event.kind === 'child-down') peer.sink()
     else self.notify(event)
+    if (event.kind === 'names-recall') returnNames(event.lease)
+  }
+
+  /** All above have been told: nobody answers from what is known under the lease. */
+  function returnNames(lease: string): void {
+    const xdata = new Dict().setString(NAMES_LEASE, lease)
+    fops.ipc(ROOT_CTX, { op: IPC_NAMES_RETURNED, xdata }).catch((bug: unknown) => {
+      self.env.log.error('returning a lease failed by a mistake', { error: String(bug) })
+    })
   }
 
   const fops = { ...entryFops(link), ...inodeFops(link), ...fdFops(link), ...lockFops(link) }

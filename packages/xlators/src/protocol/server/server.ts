@@ -116,6 +116,7 @@ export class Server implements Xlator {
   notify(event: GraphEvent, from: Subvolume): void {
     switch (event.kind) {
       case 'cache-invalidation':
+      case 'names-recall':
       case 'inodelk-contention':
       case 'entrylk-contention': {
         const client = event.client === undefined ? undefined : this.#clients.get(event.client)

@@ -3,7 +3,15 @@
  * program (`server_process_event_upcall`, xlators/protocol/server/src/server.c).
  */
 
-import { Dict, EMPTY_IATT, type Flock, type GraphEvent, gfidText, LockType } from '@ashlar/core'
+import {
+  Dict,
+  EMPTY_IATT,
+  type Flock,
+  type GraphEvent,
+  gfidText,
+  LockType,
+  NAMES_LEASE,
+} from '@ashlar/core'
 import { callbackProgram, UPCALL_CACHE_INVALIDATION } from '@ashlar/wire'
 import type { Session } from './session.ts'
 
@@ -36,6 +44,18 @@ export function tell(session: Session, event: GraphEvent): void {
       })
       break
     }
+    case 'names-recall':
+      connection.callback(C.CACHE_INVALIDATION, {
+        gfid: gfidText(session.outwardGfid(event.gfid)),
+        eventType: UPCALL_CACHE_INVALIDATION,
+        flags: 0,
+        expireTime: 0,
+        stat: EMPTY_IATT,
+        parentStat: EMPTY_IATT,
+        oldParentStat: EMPTY_IATT,
+        xdata: new Dict().setString(NAMES_LEASE, event.lease),
+      })
+      break
     case 'inodelk-contention':
       connection.callback(C.INODELK_CONTENTION, {
         gfid: session.outwardGfid(event.gfid),

@@ -1,0 +1,344 @@
+/**
+ * LookAhead: who looks up one name of a directory after the other will ask for others, too. The
+ * directory is then listed with attributes behind the reader's back, in large pieces that bricks read
+ * side by side, and lookups are answered from that: a scan by name (`stat`, `rsync`, `git status`,
+ * `rm`) goes at the speed of a listing.
+ *
+ *   name that was listed      its attributes, once, while they are as young as md-cache allows
+ *   name that was not listed  "not there", while the bricks' lease on the names of the directory lasts
+ *                             (core/names-lease.ts) and all of them were listed: making many files
+ *                             (`tar x`, `cp -r`) saves asking for each before
+ *   anything else             a brick is asked
+ *
+ * What this client has changed since the listing began is not answered from it.
+ */
+
+import {
+  type Clock,
+  type ContextKey,
+  Dict,
+  type DirentPlus,
+  type Fd,
+  type Gfid,
+  type Iatt,
+  type Inode,
+  inodeLoc,
+  leaseOf,
+  type Loc,
+  NAMES_LEASE,
+  NAMES_LEASE_MS,
+  NULL_GFID,
+  type Reply,
+  ROOT_CTX,
+  type Subvolume,
+  type Timer,
+} from '@ashlar/core'
+
+/** Lookups in a row that bricks had to answer, before the rest is listed. */
+const RUN = 8
+/** Longest time between two of them, in milliseconds. */
+const STEP_MS_MAX = 250
+/** Bytes of entries asked for at a time, as GlusterFS counts them. */
+const PIECE_BYTES = 128 * 1024
+/** Entries that are listed for each lookup of the run: more than these may be of no use. */
+const ENTRIES_PER_LOOKUP = 64
+const ENTRIES_MAX = 20_000
+/** Of what was listed, a part of this must have been of use: else the directory has a rest. */
+const USED_PART = 1 / 4
+const REST_FIRST_MS = 5000
+const REST_MAX_MS = 600_000
+/** Directories of which the names are known; the one known for longest makes room. */
+const DIRECTORIES_MAX = 256
+/** Names of them together. */
+const NAMES_MAX = 200_000
+
+/** An entry with its attributes, as it was at `at` (monotonic) or later. */
+export interface Listed {
+  readonly stat: Iatt
+  readonly dict: Dict | undefined
+  readonly at: number
+}
+
+/** What was listed of one directory. */
+class Listing {
+  readonly inode: Inode
+  /** With attributes, each to be told once. */
+  readonly entries = new Map<string, Listed>()
+  /** All names, and those that this client has given since. */
+  readonly names = new Set<string>()
+  /** Names and files that this client has changed since the listing began. */
+  readonly changedNames = new Set<string>()
+  readonly changedFiles = new Set<Gfid>()
+  listed = 0
+  used = 0
+  /** It is of no use any more. */
+  dropped = false
+  /** All names have been listed under the lease. */
+  complete = false
+  lease: string | undefined
+  leasedUntil = Number.NEGATIVE_INFINITY
+  renewing = false
+  expiry: Timer | undefined
+
+  constructor(inode: Inode) {
+    this.inode = inode
+  }
+}
+
+/** How a directory is used. */
+class Usage {
+  run = 0
+  /** Those of the run that were there. */
+  found = 0
+  /** Run at which it is listed. */
+  enough = RUN
+  lastAt = Number.NEGATIVE_INFINITY
+  listing: Listing | undefined
+  restUntil = Number.NEGATIVE_INFINITY
+  restMs = REST_FIRST_MS
+}
+
+export interface LookAheadParts {
+  readonly clock: Clock
+  readonly child: Subvolume
+  readonly usages: ContextKey<Usage>
+  openFd(inode: Inode): Fd
+  /** Extended attributes that lookups ask for. */
+  asking(): Dict | undefined
+  /** Milliseconds for which attributes are good; 0: nothing is to be kept. */
+  timeout(): number
+}
+
+export class LookAhead {
+  readonly #parts: LookAheadParts
+  /** Listings that know names, the newest last. */
+  readonly #listings = new Map<Inode, Listing>()
+  /** Those of them that have attributes. */
+  readonly #attributed = new Set<Listing>()
+  #names = 0
+
+  constructor(parts: LookAheadParts) {
+    this.#parts = parts
+  }
+
+  /** Bricks had to be asked for this name; `found`: something has it. */
+  asked({ parent, name }: Loc, found: boolean): void {
+    if (parent === undefined || name === '') return
+    const usage = this.#parts.usages.obtain(parent, () => new Usage())
+    const now = this.#parts.clock.monotonic()
+    if (now - usage.lastAt < STEP_MS_MAX) usage.run += 1
+    else {
+      usage.run = 1
+      usage.found = 0
+      usage.enough = RUN
+    }
+    usage.lastAt = now
+    if (found) usage.found += 1
+    if (usage.run >= usage.enough) this.#begin(parent, usage, now)
+  }
+
+  /** What a listing later than `since` has told of a name. */
+  take(parent: Inode, name: string, since: number): Listed | undefined {
+    if (this.#attributed.size === 0) return undefined
+    const listing = this.#listings.get(parent)
+    const entry = listing?.entries.get(name)
+    if (listing === undefined || entry === undefined || entry.at <= since) return undefined
+    if (listing.changedNames.has(name) || listing.changedFiles.has(entry.stat.gfid))
+      return undefined
+    listing.entries.delete(name)
+    listing.used += 1
+    return entry
+  }
+
+  /** True when nothing has this name. */
+  isFree(parent: Inode, name: string): boolean {
+    const listing = this.#listings.get(parent)
+    if (listing === undefined || !listing.complete || listing.names.has(name)) return false
+    const left = listing.leasedUntil - this.#parts.clock.monotonic()
+    if (left < NAMES_LEASE_MS / 2) this.#renew(listing)
+    if (left <= 0) return false
+    listing.used += 1
+    return true
+  }
+
+  get idle(): boolean {
+    return this.#listings.size === 0
+  }
+
+  /** This client changes the file, or somebody is known to have changed it. */
+  changed(gfid: Gfid): void {
+    if (gfid === NULL_GFID) return
+    for (const listing of this.#attributed) listing.changedFiles.add(gfid)
+  }
+
+  /** This client gives the name to something, or takes it away. */
+  renamed({ parent, name }: Loc): void {
+    const listing = parent === undefined ? undefined : this.#listings.get(parent)
+    if (listing === undefined) return
+    if (this.#attributed.has(listing)) listing.changedNames.add(name)
+    this.#know(listing, name)
+  }
+
+  /** Another client is about to give a name in the directory to something. */
+  recalled(directory: Gfid): void {
+    for (const listing of this.#listings.values()) {
+      if (listing.inode.gfid === directory) this.#drop(listing)
+    }
+  }
+
+  /** Nothing that was listed counts any more. */
+  clear(): void {
+    for (const listing of this.#listings.values()) this.#drop(listing)
+  }
+
+  dump(): Readonly<Record<string, number>> {
+    let entries = 0
+    for (const listing of this.#attributed) entries += listing.entries.size
+    return { listings: this.#listings.size, names: this.#names, entries }
+  }
+
+  #begin(inode: Inode, usage: Usage, now: number): void {
+    if (now < usage.restUntil || this.#parts.timeout() <= 0) return
+    const before = this.#listings.get(inode)
+    // One that is under way, or whose names are known, may still be of use.
+    if (before !== undefined && (!before.complete || this.#attributed.has(before))) return
+    this.#judge(usage, now)
+    if (now < usage.restUntil) return
+    if (before !== undefined) this.#drop(before)
+    const listing = new Listing(inode)
+    const known = before?.listed ?? 0
+    const limit = Math.min(Math.max(usage.run * ENTRIES_PER_LOOKUP, 2 * known), ENTRIES_MAX)
+    usage.enough = usage.run * 4
+    usage.listing = listing
+    this.#listings.set(inode, listing)
+    this.#attributed.add(listing)
+    if (this.#listings.size > DIRECTORIES_MAX) this.#dropOldest()
+    this.#list(listing, limit, usage.found >= usage.run / 2).then(
+      () => this.#ended(listing),
+      () => this.#drop(listing),
+    )
+  }
+
+  /** Was the last listing worth it? */
+  #judge(usage: Usage, now: number): void {
+    const { listing } = usage
+    usage.listing = undefined
+    if (listing === undefined) return
+    if (listing.used >= listing.listed * USED_PART) {
+      usage.restMs = REST_FIRST_MS
+      return
+    }
+    usage.restUntil = now + usage.restMs
+    usage.restMs = Math.min(usage.restMs * 2, REST_MAX_MS)
+  }
+
+  /** Lists up to `limit` entries; without a lease on the names only if `attributes` are of use. */
+  async #list(listing: Listing, limit: number, attributes: boolean): Promise<void> {
+    const { child, clock } = this.#parts
+    // Whoever may search the directory may know of its names: the kernel sees to that.
+    const fd = this.#parts.openFd(listing.inode)
+    try {
+      let at = clock.monotonic()
+      if (!(await this.#open(listing, fd)).ok) return
+      if (listing.lease === undefined && !attributes) return
+      let offset = 0n
+      while (!listing.dropped) {
+        const asked = clock.monotonic()
+        const xdata = this.#parts.asking()
+        const reply = await child.readdirp(ROOT_CTX, { fd, size: PIECE_BYTES, offset, xdata })
+        if (!reply.ok || listing.dropped) return
+        // Layers below may have asked for this piece when they gave the one before.
+        for (const entry of reply.entries) this.#take(listing, entry, at)
+        at = asked
+        const last = reply.entries.at(-1)
+        if (reply.eof || last === undefined) {
+          listing.complete = listing.lease !== undefined
+          return
+        }
+        if (listing.listed >= limit) return
+        offset = last.offset
+      }
+    } finally {
+      fd.unref()
+    }
+  }
+
+  /** Opens the directory and asks for a lease on its names. */
+  async #open(listing: Listing, fd: Fd): Promise<Reply<'opendir'>> {
+    const { child, clock } = this.#parts
+    const asked = clock.monotonic()
+    const xdata = new Dict().setString(NAMES_LEASE, 'wanted')
+    const reply = await child.opendir(ROOT_CTX, { loc: inodeLoc(listing.inode), fd, xdata })
+    if (!reply.ok) return reply
+    fd.bind()
+    const lease = leaseOf(reply)
+    // Broken meanwhile: names may have come that were not listed.
+    if (listing.lease !== undefined && lease !== listing.lease) this.#drop(listing)
+    listing.lease = lease
+    if (lease !== undefined) listing.leasedUntil = asked + NAMES_LEASE_MS
+    return reply
+  }
+
+  #renew(listing: Listing): void {
+    if (listing.renewing || listing.dropped) return
+    listing.renewing = true
+    const fd = this.#parts.openFd(listing.inode)
+    this.#open(listing, fd).then(
+      reply => {
+        listing.renewing = false
+        if (!reply.ok) this.#drop(listing)
+        fd.unref()
+      },
+      () => {
+        this.#drop(listing)
+        fd.unref()
+      },
+    )
+  }
+
+  #take(listing: Listing, { name, stat, dict }: DirentPlus, at: number): void {
+    listing.listed += 1
+    this.#know(listing, name)
+    // A directory's attributes come from all of its copies: its reader looks it up.
+    if (stat.isEmpty || stat.gfid === NULL_GFID || stat.isDirectory) return
+    listing.entries.set(name, { stat, dict, at })
+  }
+
+  #know(listing: Listing, name: string): void {
+    if (listing.dropped || listing.names.has(name)) return
+    listing.names.add(name)
+    this.#names += 1
+    while (this.#names > NAMES_MAX && this.#listings.size > 0) this.#dropOldest()
+  }
+
+  /** The attributes grow old; the names may still be of use. */
+  #ended(listing: Listing): void {
+    if (listing.dropped) return
+    listing.expiry = this.#parts.clock.after(this.#parts.timeout(), () => {
+      this.#attributed.delete(listing)
+      listing.entries.clear()
+      listing.changedNames.clear()
+      listing.changedFiles.clear()
+      if (!listing.complete) this.#drop(listing)
+    })
+  }
+
+  #dropOldest(): void {
+    for (const listing of this.#listings.values()) {
+      this.#drop(listing)
+      return
+    }
+  }
+
+  #drop(listing: Listing): void {
+    if (listing.dropped) return
+    listing.dropped = true
+    listing.complete = false
+    listing.expiry?.cancel()
+    this.#attributed.delete(listing)
+    if (this.#listings.get(listing.inode) === listing) this.#listings.delete(listing.inode)
+    this.#names -= listing.names.size
+    listing.entries.clear()
+    listing.names.clear()
+  }
+}
