@@ -200,6 +200,8 @@ export interface ReaddirReply extends Ok {
 export interface ReaddirpReply extends Ok {
   readonly entries: readonly DirentPlus[]
   readonly eof: boolean
+  /** When the brick was asked (monotonic), if that was before the request. */
+  readonly askedAt?: number | undefined
 }
 
 export interface Flock {

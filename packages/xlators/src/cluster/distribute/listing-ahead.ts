@@ -75,6 +75,8 @@ export class ListingAhead {
       state.pieces = []
       return undefined
     }
-    return this.#clock.monotonic() - found.askedAt > AGE_MS_MAX ? undefined : found.reply
+    const { askedAt, reply } = found
+    if (this.#clock.monotonic() - askedAt > AGE_MS_MAX) return undefined
+    return reply.then(told => (told.ok ? { ...told, askedAt } : told))
   }
 }

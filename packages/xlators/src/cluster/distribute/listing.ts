@@ -70,7 +70,13 @@ export async function readdirp(
     const ended = reply.eof || reply.entries.length === 0
     askAhead(volume, args, { child, offset, reply, ended }, ask)
     if (entries.length > 0)
-      return { ok: true, entries, eof: ended && next === undefined, xdata: reply.xdata }
+      return {
+        ok: true,
+        entries,
+        eof: ended && next === undefined,
+        xdata: reply.xdata,
+        askedAt: reply.askedAt,
+      }
     if (!ended) {
       offset = reply.entries.at(-1)?.offset ?? offset
     } else if (next === undefined) {

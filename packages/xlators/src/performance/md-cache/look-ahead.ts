@@ -238,7 +238,6 @@ export class LookAhead {
     // Whoever may search the directory may know of its names: the kernel sees to that.
     const fd = this.#parts.openFd(listing.inode)
     try {
-      let at = clock.monotonic()
       if (!(await this.#open(listing, fd)).ok) return
       if (listing.lease === undefined && !attributes) return
       let offset = 0n
@@ -247,9 +246,8 @@ export class LookAhead {
         const xdata = this.#parts.asking()
         const reply = await child.readdirp(ROOT_CTX, { fd, size: PIECE_BYTES, offset, xdata })
         if (!reply.ok || listing.dropped) return
-        // Layers below may have asked for this piece when they gave the one before.
+        const at = reply.askedAt ?? asked
         for (const entry of reply.entries) this.#take(listing, entry, at)
-        at = asked
         const last = reply.entries.at(-1)
         if (reply.eof || last === undefined) {
           listing.complete = listing.lease !== undefined

@@ -3,7 +3,8 @@
  * reads from that. With open-behind below, reading a small file is then one round trip.
  *
  * Content costs the brick a read and the network its bytes, so it is asked for only while files that
- * are looked up are read, too: a listing of attributes soon goes without.
+ * are looked up are read, too: a listing of attributes soon goes without. While many small files are
+ * read, bricks of ours send contents along with listings as well.
  *
  * Facts: xlators/performance/quick-read/src/quick-read.c.
  */
@@ -17,6 +18,7 @@ import {
   type GraphEvent,
   type Iatt,
   type Inode,
+  LISTED_CONTENT,
   NULL_GFID,
   OpenFlag,
   type Reply,
@@ -27,6 +29,7 @@ import {
   type XlatorSelf,
 } from '@ashlar/core'
 import { contentChanges } from '../content-changes.ts'
+import { ListedContents } from './listed-contents.ts'
 import { quickReadOptions } from './options.ts'
 import { SmallFile, SmallFiles } from './small-files.ts'
 
@@ -42,12 +45,16 @@ const CHANGED = UpcallFlag.SIZE | UpcallFlag.TIMES | UpcallFlag.FORGET | UpcallF
 const PATIENCE = 64
 /** How many of them one read of a small file makes good. */
 const READ_WEIGHT = 2
+/** So many contents that came with a listing count as one. */
+const LISTED_WEIGHT = 8
 
 class QuickRead implements Xlator {
   readonly #self: Self
   readonly #child: Subvolume
   readonly #key
   readonly #files: SmallFiles
+  readonly #listed = new ListedContents()
+  #expiring = false
   /** From 0, content is not asked for, to PATIENCE. */
   #interest = PATIENCE / 2
   #downAt = -Infinity
@@ -71,7 +78,16 @@ class QuickRead implements Xlator {
 
   dump(): Readonly<Record<string, unknown>> {
     const { bytes, limit, count } = this.#files
-    return { bytes, limit, count, hits: this.#hits, misses: this.#misses, interest: this.#interest }
+    const listed = this.#listed.count
+    return {
+      bytes,
+      limit,
+      count,
+      listed,
+      hits: this.#hits,
+      misses: this.#misses,
+      interest: this.#interest,
+    }
   }
 
   forget(inode: Inode): void {
@@ -83,6 +99,7 @@ class QuickRead implements Xlator {
     if (event.kind === 'child-down' || event.kind === 'some-descendent-down')
       this.#downAt = this.#now()
     else if (event.kind === 'cache-invalidation' && (event.change.flags & CHANGED) !== 0) {
+      this.#listed.changed(event.change.gfid)
       const inode = this.#self.inodes.find(event.change.gfid)
       if (inode !== undefined) this.#prune(inode)
     }
@@ -113,7 +130,7 @@ class QuickRead implements Xlator {
   }
 
   async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
-    const reply = await this.#child.readdirp(ctx, args)
+    const reply = await this.#list(ctx, args)
     if (!reply.ok || this.#files.count === 0) return reply
     for (const { stat } of reply.entries) {
       const inode = stat.gfid === NULL_GFID ? undefined : this.#self.inodes.find(stat.gfid)
@@ -122,10 +139,53 @@ class QuickRead implements Xlator {
     return reply
   }
 
+  /** A listing, with the contents of small files while such are read. */
+  async #list(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
+    const limit = this.#self.options['max-file-size']
+    if (this.#interest <= PATIENCE / 2 || this.#self.options['pass-through'] || limit === 0)
+      return this.#child.readdirp(ctx, args)
+    const xdata = (args.xdata?.clone() ?? new Dict()).setUint(LISTED_CONTENT, limit)
+    let reply: Reply<'readdirp'> | undefined
+    const came = await this.#listed.during(
+      async () => (reply = await this.#child.readdirp(ctx, { ...args, xdata })),
+      this.#now(),
+    )
+    this.#interest -= Math.min(this.#interest, came / LISTED_WEIGHT)
+    this.#expire()
+    return reply as Reply<'readdirp'>
+  }
+
+  /** What listings have brought does not stay when nobody reads it. */
+  #expire(): void {
+    if (this.#expiring || this.#listed.count === 0) return
+    this.#expiring = true
+    const timeout = this.#self.options['cache-timeout'] * 1000
+    this.#self.env.clock.after(timeout, () => {
+      this.#expiring = false
+      this.#listed.expire(this.#now() - timeout)
+      this.#expire()
+    })
+  }
+
+  /** The content of a file that a listing has brought becomes that of a file like others. */
+  #come(inode: Inode): SmallFile | undefined {
+    if (this.#listed.count === 0) return undefined
+    const oldest = this.#now() - this.#self.options['cache-timeout'] * 1000
+    const listed = this.#listed.take(inode.gfid, Math.max(oldest, this.#downAt))
+    if (listed === undefined) return undefined
+    const file = this.#key.obtain(inode, () => new SmallFile())
+    if (file.changing > 0) return undefined
+    this.#files.keep(file, listed.content)
+    file.describe(listed.stat)
+    file.validatedAt = listed.at
+    return file
+  }
+
   async readv(ctx: Ctx, args: FopArgs['readv']): Promise<Reply<'readv'>> {
     const { fd, offset, size, flags, xdata } = args
     if (xdata === undefined && ((fd.flags | flags) & OpenFlag.DIRECT) === 0) {
-      const file = this.#key.get(fd.inode)
+      const known = this.#key.get(fd.inode)
+      const file = known?.content === undefined ? (this.#come(fd.inode) ?? known) : known
       const content = file === undefined ? undefined : this.#fresh(file)
       if (file !== undefined && content !== undefined && offset < content.length) {
         this.#files.used(file)
@@ -196,6 +256,7 @@ class QuickRead implements Xlator {
 
   /** Attributes have come: what is kept is good for a while, or not any more. */
   #validate(inode: Inode, stat: Iatt): void {
+    this.#listed.compare(stat)
     const file = this.#key.get(inode)
     if (file?.content === undefined) return
     if (file.isOf(stat, this.#self.options['ctime-invalidation'])) file.validatedAt = this.#now()
@@ -203,6 +264,7 @@ class QuickRead implements Xlator {
   }
 
   #prune(inode: Inode): void {
+    this.#listed.changed(inode.gfid)
     const file = this.#key.get(inode)
     if (file === undefined) return
     file.generation += 1

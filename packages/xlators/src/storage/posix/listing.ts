@@ -21,6 +21,7 @@ import {
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { type Brick, buildIatt, type FdState } from './brick.ts'
+import { CONTENT_BYTES_MAX, isListed, withContents } from './content.ts'
 import { answer } from './requested.ts'
 
 const DT_DIR = 4
@@ -68,9 +69,9 @@ export class Listing {
    * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, those
    * that follow are brought into memory side by side, off the loop.
    */
-  async readdirp(_ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
+  async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
     for (let { offset } = args; ; ) {
-      const reply = await this.#describeFrom(args, offset)
+      const reply = await this.#describeFrom(ctx, args, offset)
       // No entries mean the end of the directory: where all were left out, it goes on.
       if (!reply.ok || reply.eof || reply.entries.length > 0) return reply
       offset = reply.next
@@ -78,34 +79,49 @@ export class Listing {
   }
 
   async #describeFrom(
+    ctx: Ctx,
     asked: FopArgs['readdirp'],
     offset: bigint,
   ): Promise<(ReaddirpReply & { next: bigint }) | Failure> {
+    const brick = this.#brick
     const args = { ...asked, offset }
     const listed = this.#list(args, ENTRY_PLUS_BYTES)
     if ('errno' in listed) return listed
-    const open = this.#brick.fds.get(args.fd)
+    const open = brick.fds.get(args.fd)
     if (open === undefined) {
       const plain = listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT }))
       return { ok: true, entries: plain, eof: listed.eof, next: offset }
     }
-    const { clock } = this.#brick.self.env
+    const { clock } = brick.self.env
     const filter = args.xdata?.has('readdir-filter-directories') === true
     const entries: DirentPlus[] = []
+    let { eof } = listed
+    let next = offset
+    /** Bytes of contents that go along. */
+    let content = 0
     let warm = 0
     for (const [i, entry] of listed.entries.entries()) {
       if (this.#cold && i >= warm) {
         warm = i + WARM_ENTRIES
         await this.#warm(open, listed.entries.slice(i, warm))
-        if (this.#brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
+        if (brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
       }
       const start = clock.monotonic()
       const plus = this.#describe(open, entry, args)
       if (!this.#cold && clock.monotonic() - start > SLOW_ENTRY_MS) this.#cold = true
-      if (plus !== undefined && !(filter && plus.type === DT_DIR)) entries.push(plus)
+      next = entry.offset
+      if (plus === undefined || (filter && plus.type === DT_DIR)) continue
+      entries.push(plus)
+      if (!isListed(ctx, args.xdata, plus.stat)) continue
+      content += plus.stat.size
+      if (content < CONTENT_BYTES_MAX || i === listed.entries.length - 1) continue
+      // A reply of a reasonable size: the descriptor stands further on, the next call seeks back.
+      eof = false
+      open.cookie = -1n
+      break
     }
-    const next = listed.entries.at(-1)?.offset ?? offset
-    return { ok: true, entries, eof: listed.eof, next }
+    if (content === 0) return { ok: true, entries, eof, next }
+    return { ok: true, entries: await withContents(brick, ctx, args.xdata, entries), eof, next }
   }
 
   async #warm(open: FdState, entries: readonly Dirent[]): Promise<void> {

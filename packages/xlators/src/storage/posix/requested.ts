@@ -3,7 +3,7 @@
  * words with a meaning of their own. Facts: posix-helpers.c.
  */
 
-import { Dict, globRegExp, type Gfid, type Iatt, type Inode } from '@ashlar/core'
+import { Dict, globRegExp, type Gfid, type Iatt, type Inode, LISTED_CONTENT } from '@ashlar/core'
 import type { Brick } from './brick.ts'
 import { CONTENT_KEY } from './content.ts'
 import { GFID_KEY } from './handles.ts'
@@ -27,7 +27,20 @@ const IGNORED = new Set([
   'mode',
   'gf_request_link_count',
   CONTENT_KEY,
+  LISTED_CONTENT,
 ])
+
+/** Distribute's xattrs of directories: a file has none. */
+const OF_DIRECTORIES = new Set(['trusted.glusterfs.dht', 'trusted.glusterfs.dht.mds'])
+const S_ISVTX = 0o1000
+/** How its xattr of linkto files ends: they, and files that are just moved, are sticky. */
+const OF_LINKTO_FILES = '.linkto'
+
+/** It need not be looked for: asked of every file, it is on few. */
+function isAbsent(key: string, { mode, isDirectory }: Iatt): boolean {
+  if (isDirectory) return false
+  return OF_DIRECTORIES.has(key) || (key.endsWith(OF_LINKTO_FILES) && (mode & S_ISVTX) === 0)
+}
 
 /** Never sent in a listing. */
 const HIDDEN_PREFIXES = ['trusted.gfid2path.', 'trusted.pgfid.']
@@ -52,6 +65,7 @@ export function answer(brick: Brick, xdata: Dict | undefined, asked: Asked): Dic
   let names: ReadonlySet<string> | undefined
   for (const key of xdata.keys()) {
     if (IGNORED.has(key) || key.startsWith('glusterfs.inodelk-dom-prefix:')) continue
+    if (isAbsent(key, asked.stat)) continue
     if (key === 'glusterfs.open-fd-count' || key === 'glusterfs.open-active-fd-count') {
       reply.setUint(key, openFds(brick, asked.inode))
     } else if (key === 'get-size') {
