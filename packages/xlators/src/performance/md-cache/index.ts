@@ -151,10 +151,10 @@ class MdCache implements Xlator {
     )
     if (!reply.ok) {
       if (loc.inode.linked) this.#of(loc.inode).invalidate()
-      if (reply.errno === Errno.ENOENT) this.#ahead.asked(loc, false)
+      if (reply.errno === Errno.ENOENT) this.#ahead.asked(ctx, loc, false)
       return reply
     }
-    if (!reply.stat.isDirectory) this.#ahead.asked(loc, true)
+    if (!reply.stat.isDirectory) this.#ahead.asked(ctx, loc, true)
     const inode = this.#inodeOf(loc.inode, reply.stat.gfid)
     const now = this.#now()
     const metadata = this.#seen(inode, reply.stat, before, now)

@@ -16,6 +16,7 @@
 import {
   type Clock,
   type ContextKey,
+  type Ctx,
   Dict,
   type DirentPlus,
   type Fd,
@@ -122,7 +123,7 @@ export class LookAhead {
   }
 
   /** Bricks had to be asked for this name; `found`: something has it. */
-  asked({ parent, name }: Loc, found: boolean): void {
+  asked(ctx: Ctx, { parent, name }: Loc, found: boolean): void {
     if (parent === undefined || name === '') return
     const usage = this.#parts.usages.obtain(parent, () => new Usage())
     const now = this.#parts.clock.monotonic()
@@ -134,7 +135,7 @@ export class LookAhead {
     }
     usage.lastAt = now
     if (found) usage.found += 1
-    if (usage.run >= usage.enough) this.#begin(parent, usage, now)
+    if (usage.run >= usage.enough) this.#begin(ctx, parent, usage, now)
   }
 
   /** What a listing later than `since` has told of a name. */
@@ -197,7 +198,7 @@ export class LookAhead {
     return { listings: this.#listings.size, names: this.#names, entries }
   }
 
-  #begin(inode: Inode, usage: Usage, now: number): void {
+  #begin(ctx: Ctx, inode: Inode, usage: Usage, now: number): void {
     if (now < usage.restUntil || this.#parts.timeout() <= 0) return
     const before = this.#listings.get(inode)
     // One that is under way, or whose names are known, may still be of use.
@@ -213,7 +214,8 @@ export class LookAhead {
     this.#listings.set(inode, listing)
     this.#attributed.add(listing)
     if (this.#listings.size > DIRECTORIES_MAX) this.#dropOldest()
-    this.#list(listing, limit, usage.found >= usage.run / 2).then(
+    const attributes = usage.found >= usage.run / 2
+    this.#list(ctx, listing, { limit, attributes }).then(
       () => this.#ended(listing),
       () => this.#drop(listing),
     )
@@ -233,8 +235,14 @@ export class LookAhead {
   }
 
   /** Lists up to `limit` entries; without a lease on the names only if `attributes` are of use. */
-  async #list(listing: Listing, limit: number, attributes: boolean): Promise<void> {
+  async #list(
+    { uid, gid, groups }: Ctx,
+    listing: Listing,
+    { limit, attributes }: { limit: number; attributes: boolean },
+  ): Promise<void> {
     const { child, clock } = this.#parts
+    // What else comes along, contents, is for the caller's eyes.
+    const caller: Ctx = { ...ROOT_CTX, uid, gid, groups }
     // Whoever may search the directory may know of its names: the kernel sees to that.
     const fd = this.#parts.openFd(listing.inode)
     try {
@@ -244,7 +252,7 @@ export class LookAhead {
       while (!listing.dropped) {
         const asked = clock.monotonic()
         const xdata = this.#parts.asking()
-        const reply = await child.readdirp(ROOT_CTX, { fd, size: PIECE_BYTES, offset, xdata })
+        const reply = await child.readdirp(caller, { fd, size: PIECE_BYTES, offset, xdata })
         if (!reply.ok || listing.dropped) return
         const at = reply.askedAt ?? asked
         for (const entry of reply.entries) this.#take(listing, entry, at)

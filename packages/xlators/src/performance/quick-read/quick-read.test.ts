@@ -191,4 +191,76 @@ describe('quick-read', () => {
     start({ 'pass-through': 'on' })
     expect(await lookup('text')).toBe(false)
   })
+
+  describe('contents that come with a listing', () => {
+    const LISTED = 'ashlar.content'
+    /** Small files are read one after the other: so are, it seems, those that will be listed. */
+    const readMany = async (): Promise<void> => {
+      await lookup('text')
+      for (let i = 0; i < 20; i++) await read()
+    }
+    const other = (): Inode => world.file('g')
+    const list = async (
+      content: string,
+      during = async (): Promise<void> => {},
+    ): Promise<boolean> => {
+      const dir = world.graph.openFd(world.graph.inodes.root, { flags: 0, pid: 1 })
+      const reply = world.graph.top.readdirp(ROOT_CTX, { fd: dir, size: 1000, offset: 0n })
+      await settled()
+      const call = world.waiting('readdirp')
+      const asked = call.args.xdata?.has(LISTED) === true
+      await during()
+      const dict = asked ? new Dict().setBytes(LISTED, Buffer.from(content)) : undefined
+      const stat = fileStat('g', 10, content.length)
+      const entry = { name: 'g', ino: 1n, offset: 1n, type: 8, stat, dict }
+      await call.answer({ ok: true, entries: [entry], eof: true })
+      await reply
+      dir.unref()
+      return asked
+    }
+    const readOther = (): Promise<string> =>
+      read(0, 100, world.graph.openFd(other(), { flags: OpenFlag.RDONLY, pid: 1 }).bind())
+
+    test('are asked for while small files are read, and read from', async () => {
+      expect(await list('listed')).toBe(false)
+      await readMany()
+      expect(await list('listed')).toBe(true)
+      expect(await readOther()).toBe('listed')
+      expect(await readOther()).toBe('listed')
+    })
+
+    test('are good for a second', async () => {
+      await readMany()
+      await list('listed')
+      world.clock.advance(1000)
+      expect(await readOther()).toBe('brick')
+    })
+
+    test('are not those of a file that this client changes meanwhile or later', async () => {
+      const truncate = async (): Promise<void> => {
+        const cut = world.graph.top.truncate(ROOT_CTX, { loc: inodeLoc(other()), offset: 0 })
+        const stat = fileStat('g', 20)
+        await world.waiting('truncate').answer({ ok: true, prestat: stat, poststat: stat })
+        await cut
+      }
+      await readMany()
+      await list('listed', truncate)
+      expect(await readOther()).toBe('brick')
+      await readMany()
+      await list('listed')
+      await truncate()
+      expect(await readOther()).toBe('brick')
+    })
+
+    test('go when attributes tell of another time', async () => {
+      await readMany()
+      await list('listed')
+      const loc = entryLoc(world.graph.inodes.root, 'g', other())
+      const answer = world.graph.top.lookup(ROOT_CTX, { loc })
+      await settled()
+      await world.waiting('lookup').answer({ ok: true, stat: fileStat('g', 11, 6), postparent })
+      await answer
+      expect(await readOther()).toBe('brick')
+    })
+  })
 })

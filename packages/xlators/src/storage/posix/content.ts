@@ -57,10 +57,11 @@ export async function withContents(
   const described: DirentPlus[] = []
   for (let from = 0; from < entries.length; from += BATCH) {
     const batch = entries.slice(from, from + BATCH)
-    const contents = batch.map(({ stat }) =>
-      isListed(ctx, xdata, stat) ? contentOf(brick, stat) : undefined,
+    const read = await Promise.all(
+      batch.map(async ({ stat }) =>
+        isListed(ctx, xdata, stat) ? contentOf(brick, stat) : undefined,
+      ),
     )
-    const read = await Promise.all(contents)
     for (const [i, entry] of batch.entries()) {
       const content = read[i]
       if (content === undefined) described.push(entry)
