@@ -72,17 +72,26 @@ class Listing {
   readonly changedFiles = new Set<Gfid>()
   listed = 0
   used = 0
+  /** Entries that are to be listed, for now. */
+  limit: number
+  /** Goes on with a listing that has come to its limit. */
+  resume: (() => void) | undefined
+  /** It is not under way any more. */
+  ended = false
   /** It is of no use any more. */
   dropped = false
   /** All names have been listed under the lease. */
   complete = false
   lease: string | undefined
+  /** It has no lease, or has had to return it. */
+  shared = false
   leasedUntil = Number.NEGATIVE_INFINITY
   renewing = false
   expiry: Timer | undefined
 
-  constructor(inode: Inode) {
+  constructor(inode: Inode, limit: number) {
     this.inode = inode
+    this.limit = limit
   }
 }
 
@@ -91,12 +100,13 @@ class Usage {
   run = 0
   /** Those of the run that were there. */
   found = 0
-  /** Run at which it is listed. */
-  enough = RUN
   lastAt = Number.NEGATIVE_INFINITY
   listing: Listing | undefined
   restUntil = Number.NEGATIVE_INFINITY
   restMs = REST_FIRST_MS
+  /** Others make names here: no lease is asked for until then. */
+  sharedUntil = Number.NEGATIVE_INFINITY
+  sharedMs = REST_FIRST_MS
 }
 
 export interface LookAheadParts {
@@ -131,11 +141,12 @@ export class LookAhead {
     else {
       usage.run = 1
       usage.found = 0
-      usage.enough = RUN
     }
     usage.lastAt = now
     if (found) usage.found += 1
-    if (usage.run >= usage.enough) this.#begin(ctx, parent, usage, now)
+    const listing = this.#listings.get(parent)
+    if (listing?.ended === false) this.#extend(listing, usage)
+    else if (usage.run >= RUN) this.#begin(ctx, parent, usage, now)
   }
 
   /** What a listing later than `since` has told of a name. */
@@ -182,8 +193,16 @@ export class LookAhead {
 
   /** Another client is about to give a name in the directory to something. */
   recalled(directory: Gfid): void {
+    const now = this.#parts.clock.monotonic()
     for (const listing of this.#listings.values()) {
-      if (listing.inode.gfid === directory) this.#drop(listing)
+      const { inode } = listing
+      if (inode.gfid !== directory) continue
+      const usage = this.#parts.usages.obtain(inode, () => new Usage())
+      usage.sharedUntil = now + usage.sharedMs
+      usage.sharedMs = Math.min(usage.sharedMs * 2, REST_MAX_MS)
+      // Attributes of what is there are as good as they were.
+      if (this.#attributed.has(listing)) this.#unlease(listing)
+      else this.#drop(listing)
     }
   }
 
@@ -202,23 +221,43 @@ export class LookAhead {
     if (now < usage.restUntil || this.#parts.timeout() <= 0) return
     const before = this.#listings.get(inode)
     // One that is under way, or whose names are known, may still be of use.
-    if (before !== undefined && (!before.complete || this.#attributed.has(before))) return
+    if (before !== undefined && this.#attributed.has(before)) return
     this.#judge(usage, now)
     if (now < usage.restUntil) return
     if (before !== undefined) this.#drop(before)
-    const listing = new Listing(inode)
-    const known = before?.listed ?? 0
-    const limit = Math.min(Math.max(usage.run * ENTRIES_PER_LOOKUP, 2 * known), ENTRIES_MAX)
-    usage.enough = usage.run * 4
+    const listing = new Listing(inode, usage.run * ENTRIES_PER_LOOKUP)
+    listing.shared = now < usage.sharedUntil
     usage.listing = listing
     this.#listings.set(inode, listing)
     this.#attributed.add(listing)
     if (this.#listings.size > DIRECTORIES_MAX) this.#dropOldest()
-    const attributes = usage.found >= usage.run / 2
-    this.#list(ctx, listing, { limit, attributes }).then(
+    this.#list(ctx, listing, usage.found >= usage.run / 2).then(
       () => this.#ended(listing),
       () => this.#drop(listing),
     )
+  }
+
+  /** Lookups that a brick had to answer go on: more of the listing may be of use. */
+  #extend(listing: Listing, usage: Usage): void {
+    listing.limit = Math.min(usage.run * ENTRIES_PER_LOOKUP, ENTRIES_MAX)
+    if (listing.listed < listing.limit) listing.resume?.()
+  }
+
+  /** Waits until the listing is to go on; false: it is not. */
+  async #extended(listing: Listing): Promise<boolean> {
+    if (listing.listed < listing.limit) return true
+    if (listing.listed >= ENTRIES_MAX) return false
+    return new Promise(resolve => {
+      const timer = this.#parts.clock.after(STEP_MS_MAX, () => {
+        listing.resume = undefined
+        resolve(false)
+      })
+      listing.resume = () => {
+        listing.resume = undefined
+        timer.cancel()
+        resolve(!listing.dropped)
+      }
+    })
   }
 
   /** Was the last listing worth it? */
@@ -234,12 +273,8 @@ export class LookAhead {
     usage.restMs = Math.min(usage.restMs * 2, REST_MAX_MS)
   }
 
-  /** Lists up to `limit` entries; without a lease on the names only if `attributes` are of use. */
-  async #list(
-    { uid, gid, groups }: Ctx,
-    listing: Listing,
-    { limit, attributes }: { limit: number; attributes: boolean },
-  ): Promise<void> {
+  /** Lists the directory; without a lease on its names only if `attributes` are of use. */
+  async #list({ uid, gid, groups }: Ctx, listing: Listing, attributes: boolean): Promise<void> {
     const { child, clock } = this.#parts
     // What else comes along, contents, is for the caller's eyes.
     const caller: Ctx = { ...ROOT_CTX, uid, gid, groups }
@@ -261,7 +296,7 @@ export class LookAhead {
           listing.complete = listing.lease !== undefined
           return
         }
-        if (listing.listed >= limit) return
+        if (!(await this.#extended(listing))) return
         offset = last.offset
       }
     } finally {
@@ -273,10 +308,11 @@ export class LookAhead {
   async #open(listing: Listing, fd: Fd): Promise<Reply<'opendir'>> {
     const { child, clock } = this.#parts
     const asked = clock.monotonic()
-    const xdata = new Dict().setString(NAMES_LEASE, 'wanted')
+    const xdata = listing.shared ? undefined : new Dict().setString(NAMES_LEASE, 'wanted')
     const reply = await child.opendir(ROOT_CTX, { loc: inodeLoc(listing.inode), fd, xdata })
     if (!reply.ok) return reply
     fd.bind()
+    if (listing.shared) return reply
     const lease = leaseOf(reply)
     // Broken meanwhile: names may have come that were not listed.
     if (listing.lease !== undefined && lease !== listing.lease) this.#drop(listing)
@@ -317,8 +353,16 @@ export class LookAhead {
     while (this.#names > NAMES_MAX && this.#listings.size > 0) this.#dropOldest()
   }
 
+  #unlease(listing: Listing): void {
+    listing.shared = true
+    listing.complete = false
+    listing.lease = undefined
+    listing.leasedUntil = Number.NEGATIVE_INFINITY
+  }
+
   /** The attributes grow old; the names may still be of use. */
   #ended(listing: Listing): void {
+    listing.ended = true
     if (listing.dropped) return
     listing.expiry = this.#parts.clock.after(this.#parts.timeout(), () => {
       this.#attributed.delete(listing)
@@ -339,8 +383,10 @@ export class LookAhead {
   #drop(listing: Listing): void {
     if (listing.dropped) return
     listing.dropped = true
+    listing.ended = true
     listing.complete = false
     listing.expiry?.cancel()
+    listing.resume?.()
     this.#attributed.delete(listing)
     if (this.#listings.get(listing.inode) === listing) this.#listings.delete(listing.inode)
     this.#names -= listing.names.size
