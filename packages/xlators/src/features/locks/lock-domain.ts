@@ -1,8 +1,8 @@
 /**
  * LockDomain: the locks of one domain of one inode, granted and waited for, whatever they are on. A
  * request that conflicts with a waiting one waits too, so that nobody starves, unless its owner holds
- * or awaits a lock here: it would wait for itself. Locks are never merged and never split: a release
- * names exactly what was locked.
+ * or awaits a lock here: it would wait for itself. That holds when it asks, and when what it waits for
+ * is released. Locks are never merged and never split: a release names exactly what was locked.
  */
 
 import { Errno } from '@ashlar/core'
@@ -55,8 +55,10 @@ export class LockDomain<L extends Holder> {
   /** Grants, refuses with EAGAIN, or waits when `wait` is set. */
   acquire(lock: L, wait: boolean, contention: Contention): Promise<Outcome> | Outcome {
     const blocker = this.#blocker(lock)
-    if (blocker === undefined && !this.#mustQueue(lock)) {
+    if (blocker === undefined && !this.#mustQueue(lock, this.#waiting)) {
       this.#granted.push(lock)
+      // What its owner waits for has now become what it must not wait for behind others.
+      if (this.#waiting.some(waiting => waiting.lock.owner === lock.owner)) this.#grantWaiting()
       return 0
     }
     if (!wait) return Errno.EAGAIN
@@ -97,26 +99,27 @@ export class LockDomain<L extends Holder> {
     return this.#granted.find(held => this.#rules.conflicts(held, lock))
   }
 
-  #mustQueue(lock: L): boolean {
-    if (!this.#waiting.some(waiting => this.#rules.conflicts(waiting.lock, lock))) return false
+  /** Whether one of those who have asked `before` it is in its way. */
+  #mustQueue(lock: L, before: readonly Waiting<L>[]): boolean {
+    if (!before.some(waiting => this.#rules.conflicts(waiting.lock, lock))) return false
     const known = (other: L): boolean => other.owner === lock.owner
-    return !this.#granted.some(known) && !this.#waiting.some(waiting => known(waiting.lock))
+    return !this.#granted.some(known) && !before.some(waiting => known(waiting.lock))
   }
 
   #grantWaiting(): void {
     for (let i = 0; i < this.#waiting.length; ) {
       const { lock, settle } = this.#waiting[i] as Waiting<L>
-      const earlier = this.#waiting.slice(0, i)
-      if (
-        this.#blocker(lock) !== undefined ||
-        earlier.some(other => this.#rules.conflicts(other.lock, lock))
-      ) {
+      const before = this.#waiting.slice(0, i)
+      if (this.#blocker(lock) !== undefined || this.#mustQueue(lock, before)) {
         i += 1
         continue
       }
       this.#waiting.splice(i, 1)
       this.#granted.push(lock)
       settle(0)
+      // Its owner holds something now: what it has asked for before need not queue any more.
+      const own = before.findIndex(waiting => waiting.lock.owner === lock.owner)
+      if (own !== -1) i = own
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   OpenFlag,
   type Reply,
 } from '@ashlar/core'
-import { errnoOf, good, memoryStorage, TestVolume } from '@ashlar/testkit'
+import { errnoOf, good, memoryStorage, TestVolume, within } from '@ashlar/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LOCKS_SHOWN_MAX } from './dump.ts'
 import { locks } from './index.ts'
@@ -166,6 +166,19 @@ describe('entrylks', () => {
     good(await entrylk(by('b'), EntrylkCommand.UNLOCK, 'y'))
     good(await whole)
     expect(errnoOf(await entrylk(by('a'), EntrylkCommand.UNLOCK, 'x'))).toBe(Errno.EINVAL)
+  })
+
+  // A rename has one name and waits for another one; a heal waits for the directory meanwhile.
+  it('are granted to who has one already before who waits for that', async () => {
+    good(await entrylk(by('rename'), EntrylkCommand.LOCK, 'a'))
+    good(await entrylk(by('other'), EntrylkCommand.LOCK, 'b'))
+    const heal = entrylk(by('heal'), EntrylkCommand.LOCK, undefined)
+    const second = entrylk(by('rename'), EntrylkCommand.LOCK, 'b')
+    good(await entrylk(by('other'), EntrylkCommand.UNLOCK, 'b'))
+    good(await within('the second name is had', 1000, second))
+    good(await entrylk(by('rename'), EntrylkCommand.UNLOCK, 'a'))
+    good(await entrylk(by('rename'), EntrylkCommand.UNLOCK, 'b'))
+    good(await heal)
   })
 })
 
