@@ -1,8 +1,19 @@
-import { Errno, failure } from '@ashlar/core'
-import { BrickSet, errnoOf, good, type SetGraph } from '@ashlar/testkit'
+import {
+  EntrylkCommand,
+  EntrylkType,
+  Errno,
+  failure,
+  type FopArgs,
+  inodeLoc,
+  type Reply,
+} from '@ashlar/core'
+import { BrickSet, errnoOf, good, type SetGraph, until, within } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { decodeCounters } from '../changelog.ts'
 import { replicate } from '../index.ts'
+
+const DOMAIN = 'gv0-replicate-0'
+const DONE_MS = 8000
 
 let bricks: BrickSet
 let client: SetGraph
@@ -84,4 +95,47 @@ it('blames a brick that has moved another file', async () => {
   const key = `trusted.afr.${bricks.childName(2)}`
   for (const index of [0, 1])
     expect(decodeCounters(bricks.xattr(index, '/', key))).toEqual([0, 0, 3])
+})
+
+/** Another client locks or unlocks a name of the root on one brick; undefined: all names. */
+async function othersLock(
+  index: number,
+  owner: string,
+  command: number,
+  name: string | undefined,
+): Promise<Reply<'entrylk'>> {
+  const { top, ctx, graph } = bricks.brick(index)
+  const loc = inodeLoc(graph.inodes.root)
+  const type = EntrylkType.WRLCK
+  return top.entrylk(
+    { ...ctx, client: owner, lkOwner: owner },
+    { loc, domain: DOMAIN, name, command, type },
+  )
+}
+
+/** Resolves when the client waits for a lock of a name on a brick. */
+async function waitsOn(index: number): Promise<void> {
+  let waits = false
+  client.meddler(index).interfere((fop, args) => {
+    waits ||= fop === 'entrylk' && (args as FopArgs['entrylk']).command === EntrylkCommand.LOCK
+    return undefined
+  })
+  await until('it waits', DONE_MS, () => waits)
+}
+
+// A healer had all names on the brick that was back, and waited for the first name on the next one.
+it('asks a brick for no further name that has lost the first one', async () => {
+  await bricks.write('/a', 'content')
+  good(await othersLock(1, 'writer', EntrylkCommand.LOCK, 'a'))
+  const waits = waitsOn(1)
+  const renaming = client.volume.rename('/a', '/b')
+  await waits
+  await client.cut(0)
+  await client.mend(0)
+  good(await othersLock(0, 'healer', EntrylkCommand.LOCK, undefined))
+  const healing = othersLock(1, 'healer', EntrylkCommand.LOCK, undefined)
+  good(await othersLock(1, 'writer', EntrylkCommand.UNLOCK, 'a'))
+  good(await within('it is renamed', DONE_MS, renaming))
+  good(await within('the healer has the lock', DONE_MS, healing))
+  expect(await bricks.brick(1).names('/')).toEqual(['b'])
 })

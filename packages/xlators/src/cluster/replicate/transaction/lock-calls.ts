@@ -136,7 +136,9 @@ export function unlockAll(
 
 /**
  * Takes all `requests`, which are in `lockOrder`, waiting, one after the other on each brick in turn.
- * A brick that fails is left out. Gives the bricks on which all are held, or the failure when none is.
+ * A brick that fails is left out, and one that was lost while the next one kept us waiting: though it
+ * may be back, it has none of our locks, and whoever has them there may wait for those on the others.
+ * Gives the bricks on which all are held, or the failure when none is.
  */
 export async function waitForAll(
   set: ReplicaSet,
@@ -147,8 +149,13 @@ export async function waitForAll(
   let left = members
   let failed: Failure | undefined
   const held: { index: number; request: LockRequest; losses: Losses }[] = []
+  const dropLost = (): void => {
+    for (const { index, losses } of held) left &= ~(only(index) & set.lostSince(losses))
+  }
   for (const request of requests) {
     for (const index of indices(left)) {
+      dropLost()
+      if (!has(left, index)) continue
       const reply = await callLock(set.child(index), set.name, ctx, request, 'wait')
       if (reply.ok) held.push({ index, request, losses: set.losses })
       else {
@@ -157,8 +164,7 @@ export async function waitForAll(
       }
     }
   }
-  // Nor has one that was lost while the next one kept us waiting.
-  for (const { index, losses } of held) left &= ~(only(index) & set.lostSince(losses))
+  dropLost()
   const lazy: Ctx = { ...ctx, lazy: true }
   for (const { index, request } of held) {
     if (has(left, index)) continue
