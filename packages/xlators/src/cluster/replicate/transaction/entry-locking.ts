@@ -3,15 +3,7 @@
  * then on the bricks.
  */
 
-import {
-  type ContextKey,
-  type Ctx,
-  Errno,
-  type Failure,
-  failure,
-  type Loc,
-  ROOT_CTX,
-} from '@ashlar/core'
+import { type ContextKey, type Ctx, type Failure, type Loc, ROOT_CTX } from '@ashlar/core'
 import { type Members, NOBODY } from '../members.ts'
 import { internalCtx, NO_QUORUM, type ReplicaSet } from '../replica-set.ts'
 import type { Claim, NameClaim } from './claims.ts'
@@ -24,6 +16,7 @@ import {
   unlockAll,
   waitForAll,
 } from './lock-calls.ts'
+import { worstOf } from './outcome.ts'
 
 /** A name in a directory to be locked; undefined: the whole directory. `loc` is the directory's. */
 export interface Lockee {
@@ -103,8 +96,8 @@ export class EntryLocking {
     if (parts.every(part => !part.taken)) {
       if (members !== NOBODY) return { ok: true, members, release }
       release()
-      const refused = parts.find(part => part.failure !== undefined)
-      return refused?.failure ?? NO_QUORUM
+      const failures = parts.flatMap(part => part.failures)
+      return failures.length === 0 ? NO_QUORUM : worstOf(failures)
     }
     release()
     for (const [i, lockee] of lockees.entries()) {
@@ -128,7 +121,7 @@ export class EntryLocking {
           members,
           taken: false,
           whole: true,
-          failure: undefined,
+          failures: [],
           release: () => lock.leave(),
         }
       }
@@ -139,7 +132,7 @@ export class EntryLocking {
       members: asked.granted,
       taken: asked.taken !== NOBODY,
       whole: false,
-      failure: asked.failures.find(each => each !== undefined) ?? failure(Errno.ENOTCONN),
+      failures: asked.failures.filter(each => each !== undefined),
       release: () => {
         if (asked.granted !== NOBODY) unlockAll(set, asked.granted, owner, [request])
       },
@@ -154,7 +147,8 @@ interface Part {
   readonly taken: boolean
   /** It is the lock of the whole directory. */
   readonly whole: boolean
-  readonly failure: Failure | undefined
+  /** Why bricks refused it otherwise. */
+  readonly failures: readonly Failure[]
   release(): void
 }
 

@@ -139,3 +139,18 @@ it('asks a brick for no further name that has lost the first one', async () => {
   good(await within('the healer has the lock', DONE_MS, healing))
   expect(await bricks.brick(1).names('/')).toEqual(['b'])
 })
+
+// The first name's lock was had by all bricks, and what stood for "no failure" was told.
+it('tells why one of two names could not be locked', async () => {
+  client = await bricks.join(replicate, { 'quorum-type': 'auto', 'eager-lock': 'off' })
+  await bricks.write('/file', 'content')
+  const room = await bricks.mkdir('/room')
+  for (const index of [0, 1, 2]) {
+    client.meddler(index).interfere((fop, args) => {
+      if (fop !== 'entrylk') return undefined
+      const { loc } = args as FopArgs['entrylk']
+      return loc.gfid === room ? failure(Errno.ESTALE) : undefined
+    })
+  }
+  expect(errnoOf(await client.volume.rename('/file', '/room/file'))).toBe(Errno.ESTALE)
+})
