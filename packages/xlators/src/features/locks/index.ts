@@ -86,7 +86,8 @@ class Locks implements Xlator {
   /** Inodes with inodelks, and the one client that has them all; undefined: several. */
   readonly #rangeLocked = new Set<InodeLocks>()
   #onlyClient: string | undefined
-  readonly #notified = new Map<string, number>()
+  /** When the holder of a lock was told last. Each lock by itself: who takes it anew is told anew. */
+  readonly #notified = new WeakMap<Holder, number>()
 
   constructor(self: Self) {
     this.#self = self
@@ -377,15 +378,10 @@ class Locks implements Xlator {
   #contend(inode: Inode, domain: string, holder: Holder, name: string | undefined): void {
     const { options: set, env } = this.#self
     if (!set['notify-contention']) return
-    const key = `${holder.owner}\0${inode.gfid}\0${domain}\0${name ?? ''}`
     const now = env.clock.monotonic()
-    if (
-      now - (this.#notified.get(key) ?? Number.NEGATIVE_INFINITY) <
-      set['notify-contention-delay'] * 1000
-    )
-      return
-    if (this.#notified.size > 1024) this.#notified.clear()
-    this.#notified.set(key, now)
+    const told = this.#notified.get(holder) ?? Number.NEGATIVE_INFINITY
+    if (now - told <= set['notify-contention-delay'] * 1000) return
+    this.#notified.set(holder, now)
     this.#self.notify(contentionEvent(inode, domain, holder, name))
   }
 }

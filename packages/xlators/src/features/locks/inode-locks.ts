@@ -7,13 +7,22 @@ import { PosixLocks } from './posix-locks.ts'
 import { RANGE_RULES, type RangeLock } from './range-locks.ts'
 import type { Holder } from './waiting.ts'
 
+/** Tells the holder of a lock in a domain that somebody waits for it. */
+type Notice = (holder: Holder, domain: string) => void
+
+interface Removal {
+  readonly client: string
+  readonly go: () => void
+  readonly contention: Notice
+}
+
 export class InodeLocks {
   readonly inode: Inode
   readonly posix = new PosixLocks()
   readonly ranges = new Map<string, LockDomain<RangeLock>>()
   readonly entries = new Map<string, LockDomain<EntryLock>>()
   /** Removals that wait until no other client holds an inodelk. */
-  #removals: { client: string; go: () => void }[] = []
+  #removals: Removal[] = []
   #held = false
 
   constructor(inode: Inode) {
@@ -41,25 +50,30 @@ export class InodeLocks {
     const ready = this.#removals.filter(removal => !this.#lockedByOthers(removal.client))
     this.#removals = this.#removals.filter(removal => !ready.includes(removal))
     for (const removal of ready) removal.go()
+    // Whoever has a lock by now was not there to be told when they came.
+    for (const removal of this.#removals) this.#tell(removal)
   }
 
   /**
    * Resolves when no other user's inodelk stands against removing the inode. Those who hold one are
-   * told that somebody waits. Locks of distribute do not stand against it, other than on bricks of
-   * GlusterFS: who has one waits for locks of replicate next, which whoever removes the inode holds.
+   * told that somebody waits, those who get one meanwhile, too. Locks of distribute do not stand
+   * against it, other than on bricks of GlusterFS: who has one waits for locks of replicate next,
+   * which whoever removes the inode holds.
    */
-  removable(
-    client: string,
-    contention: (holder: Holder, domain: string) => void,
-  ): Promise<void> | undefined {
+  removable(client: string, contention: Notice): Promise<void> | undefined {
     if (!this.#lockedByOthers(client)) return undefined
+    return new Promise(go => {
+      const removal = { client, go, contention }
+      this.#removals.push(removal)
+      this.#tell(removal)
+    })
+  }
+
+  #tell({ client, contention }: Removal): void {
     for (const [domain, locks] of this.ranges) {
       if (isOfDistribute(domain)) continue
       for (const lock of locks.granted) if (isInTheWay(lock, client)) contention(lock, domain)
     }
-    return new Promise(go => {
-      this.#removals.push({ client, go })
-    })
   }
 
   #lockedByOthers(client: string): boolean {

@@ -24,6 +24,7 @@ export interface Cleared {
 
 interface Waiting<L> extends Waiter {
   readonly lock: L
+  readonly contention: Contention
 }
 
 export class LockDomain<L extends Holder> {
@@ -64,7 +65,7 @@ export class LockDomain<L extends Holder> {
     if (!wait) return Errno.EAGAIN
     if (blocker !== undefined) contention(blocker)
     return new Promise(settle => {
-      this.#waiting.push({ lock, settle })
+      this.#waiting.push({ lock, settle, contention })
     })
   }
 
@@ -107,6 +108,7 @@ export class LockDomain<L extends Holder> {
   }
 
   #grantWaiting(): void {
+    const granted = new Set<L>()
     for (let i = 0; i < this.#waiting.length; ) {
       const { lock, settle } = this.#waiting[i] as Waiting<L>
       const before = this.#waiting.slice(0, i)
@@ -116,10 +118,20 @@ export class LockDomain<L extends Holder> {
       }
       this.#waiting.splice(i, 1)
       this.#granted.push(lock)
+      granted.add(lock)
       settle(0)
       // Its owner holds something now: what it has asked for before need not queue any more.
       const own = before.findIndex(waiting => waiting.lock.owner === lock.owner)
       if (own !== -1) i = own
+    }
+    if (granted.size > 0) this.#tellNew(granted)
+  }
+
+  /** Who has a lock now hears of those who have waited for it longer than that. */
+  #tellNew(granted: ReadonlySet<L>): void {
+    for (const { lock, contention } of this.#waiting) {
+      const blocker = this.#blocker(lock)
+      if (blocker !== undefined && granted.has(blocker)) contention(blocker)
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   OpenFlag,
   type Reply,
 } from '@ashlar/core'
-import { errnoOf, good, memoryStorage, TestVolume, within } from '@ashlar/testkit'
+import { errnoOf, good, memoryStorage, TestVolume, until, within } from '@ashlar/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LOCKS_SHOWN_MAX } from './dump.ts'
 import { locks } from './index.ts'
@@ -179,6 +179,45 @@ describe('entrylks', () => {
     good(await entrylk(by('rename'), EntrylkCommand.UNLOCK, 'a'))
     good(await entrylk(by('rename'), EntrylkCommand.UNLOCK, 'b'))
     good(await heal)
+  })
+})
+
+describe('holders', () => {
+  const told = (): string[] =>
+    volume.events.flatMap(event =>
+      event.kind === 'inodelk-contention' ? [event.client ?? ''] : [],
+    )
+
+  it('are told that somebody waits, once for each lock that they have', async () => {
+    good(await inodelk(by('a', 'c1'), LockType.WRLCK))
+    const second = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
+    const third = inodelk(by('c', 'c3'), LockType.WRLCK, { wait: true })
+    expect(told()).toEqual(['c1'])
+    good(await inodelk(by('a', 'c1'), LockType.UNLCK))
+    good(await second)
+    // The third one has waited since before the second had it.
+    expect(told()).toEqual(['c1', 'c2'])
+    const again = inodelk(by('a', 'c1'), LockType.WRLCK, { wait: true })
+    good(await inodelk(by('b', 'c2'), LockType.UNLCK))
+    good(await third)
+    good(await inodelk(by('c', 'c3'), LockType.UNLCK))
+    good(await again)
+    const last = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
+    expect(told()).toEqual(['c1', 'c2', 'c3', 'c1'])
+    good(await inodelk(by('a', 'c1'), LockType.UNLCK))
+    good(await last)
+  })
+
+  it('are told that a removal waits, whenever they have got the lock', async () => {
+    good(await inodelk(by('a', 'c1'), LockType.WRLCK))
+    const second = inodelk(by('b', 'c2'), LockType.WRLCK, { wait: true })
+    const loc = entryLoc(volume.graph.inodes.root, 'f', volume.graph.inodes.create())
+    const removal = volume.top.unlink(by('c', 'c3'), { loc, xflags: 0 })
+    good(await inodelk(by('a', 'c1'), LockType.UNLCK))
+    good(await second)
+    await until('the second is told', 1000, () => told().includes('c2'))
+    good(await inodelk(by('b', 'c2'), LockType.UNLCK))
+    good(await removal)
   })
 })
 
