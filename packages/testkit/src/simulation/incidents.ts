@@ -4,8 +4,9 @@ import type { SimulatedCluster } from './cluster.ts'
 import type { Dice } from './dice.ts'
 import type { Trouble } from './plan.ts'
 
-/** Longest time that something stays wrong, in ms. */
+/** Longest time that something stays wrong, in ms; and in a crowd, which is done sooner. */
 const LASTS_MS = 9000
+const CROWDED_LASTS_MS = 500
 
 export class Incidents {
   readonly #cluster: SimulatedCluster
@@ -56,12 +57,14 @@ export class Incidents {
   }
 
   #happen(trouble: Trouble): void {
-    const { bricks, timeline, network, clients } = this.#cluster
-    const index = this.#dice.integer(bricks.length)
+    const { bricks, timeline, network, clients, plan } = this.#cluster
+    const any = this.#dice.integer(bricks.length)
+    // What has been killed for a moment is not healed yet: another one would be one too many.
+    const index = plan.crowded ? this.#weak : any
     const brick = this.#cluster.brick(index)
     const lasts = this.#dice.chance(0.3)
       ? this.#dice.between(1, 400)
-      : this.#dice.between(400, LASTS_MS)
+      : this.#dice.between(400, plan.crowded ? CROWDED_LASTS_MS : LASTS_MS)
     const later = (text: string, action: () => void): void => {
       timeline.after(lasts, () => {
         this.#note(`--- ${text}`)

@@ -8,7 +8,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { planText, type Shape, SHAPES, WIDE_SHAPES } from './plan.ts'
+import { ASKED_SHAPES, planText, type Shape, SHAPES } from './plan.ts'
 import { simulate } from './simulate.ts'
 
 /** Failing seeds that are told in full. */
@@ -23,7 +23,7 @@ async function main(): Promise<number> {
       shape: { type: 'string' },
     },
   })
-  const shapes: readonly Shape[] = [...SHAPES, ...WIDE_SHAPES]
+  const shapes: readonly Shape[] = [...SHAPES, ...ASKED_SHAPES]
   const shape = shapes.find(each => each === values.shape)
   if (values.shape !== undefined && shape === undefined) {
     say(`shapes: ${shapes.join(' ')}`)

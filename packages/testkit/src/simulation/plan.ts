@@ -4,9 +4,13 @@ import { Dice } from './dice.ts'
 
 /** Kinds of volumes that are simulated. */
 export const SHAPES = ['replica-2', 'replica-2-quorum', 'replica-3', 'arbiter', 'two-sets'] as const
-/** Kinds that run only when they are asked for: which seed has which of the others stays as it is. */
-export const WIDE_SHAPES = ['replica-4', 'replica-5'] as const
-export type Shape = (typeof SHAPES)[number] | (typeof WIDE_SHAPES)[number]
+/**
+ * Kinds that run only when they are asked for: which seed has which of the others stays as it is.
+ * `crowd`: three copies, and many clients that move names of one directory over one another without
+ * rest, while one brick is killed again and again.
+ */
+export const ASKED_SHAPES = ['replica-4', 'replica-5', 'crowd'] as const
+export type Shape = (typeof SHAPES)[number] | (typeof ASKED_SHAPES)[number]
 
 /** What can go wrong; a seed has some of these. */
 export const TROUBLES = [
@@ -35,6 +39,7 @@ export interface Plan {
   readonly sets: number
   readonly arbiter: boolean
   readonly quorum: boolean
+  readonly crowded: boolean
   /** Options of cluster/replicate. */
   readonly options: Readonly<Record<string, string>>
 }
@@ -54,6 +59,7 @@ const SET_SIZES: Readonly<Record<Shape, number>> = {
   'two-sets': 3,
   'replica-4': 4,
   'replica-5': 5,
+  crowd: 3,
 }
 
 export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
@@ -61,6 +67,7 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
   const shape = wishes.shape ?? dice.pick(SHAPES)
   const setSize = SET_SIZES[shape]
   const quorum = shape !== 'replica-2'
+  const crowded = shape === 'crowd'
   const granular = dice.chance(0.7)
   const options: Record<string, string> = {
     'quorum-type': quorum ? 'auto' : 'none',
@@ -69,7 +76,7 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
     'heal-timeout': '60',
     'read-hash-mode': String(dice.integer(4)),
   }
-  if (dice.chance(0.2)) options['eager-lock'] = 'off'
+  if (dice.chance(crowded ? 0.7 : 0.2)) options['eager-lock'] = 'off'
   if (dice.chance(0.2)) {
     options['data-self-heal'] = 'on'
     options['metadata-self-heal'] = 'on'
@@ -79,21 +86,23 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
   // A write that half of four bricks have is acknowledged: one of those may not lose it.
   const sturdy = shape === 'replica-3' || shape === 'replica-5'
   const possible = TROUBLES.filter(each => each !== 'power' || sturdy)
-  const chosen = wishes.troubles ?? possible.filter(() => dice.chance(0.45))
+  const usual: readonly Trouble[] = crowded ? ['kill'] : possible.filter(() => dice.chance(0.45))
+  const chosen = wishes.troubles ?? usual
   // What a brick has lost with its power is told by the clients that wrote it: if they die in the
   // same moment, before any fsync, nobody knows.
   const troubles = chosen.filter(each => each !== 'client' || !chosen.includes('power'))
   return {
     seed,
     shape,
-    clients: 1 + dice.integer(3),
-    operations: 10 + dice.integer(40),
+    clients: (crowded ? 4 : 1) + dice.integer(3),
+    operations: (crowded ? 200 : 10) + dice.integer(40),
     troubles,
-    incidents: troubles.length === 0 ? 0 : 1 + dice.integer(6),
+    incidents: troubles.length === 0 ? 0 : (crowded ? 5 : 1) + dice.integer(6),
     setSize,
     sets: shape === 'two-sets' ? 2 : 1,
     arbiter: shape === 'arbiter',
     quorum,
+    crowded,
     options,
   }
 }

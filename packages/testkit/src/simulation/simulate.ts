@@ -15,6 +15,9 @@ import { Workload } from './workload.ts'
 
 /** Longest time for all clients to do their work. */
 const WORK_MS = 240_000
+/** What an operation takes with the pause before it, about; and in a crowd. */
+const OPERATION_MS = 150
+const CROWDED_MS = 15
 /** Time between two looks at whether everything is healed, and how many there are at most. */
 const LOOK_MS = 5000
 const LOOKS_MAX = 60
@@ -75,7 +78,8 @@ class Run {
       note: text => this.#history.note(text),
       clientDied: (index, told) => this.#clientDied(index, told),
     })
-    incidents.schedule(this.#plan.operations * 150)
+    const { operations, crowded } = this.#plan
+    incidents.schedule(operations * (crowded ? CROWDED_MS : OPERATION_MS))
     const ended = await timeline.run(timeline.now + WORK_MS, () => this.#allDone())
     if (!ended) this.#problems.push('clients have not ended their work: something hangs')
     this.#history.note('--- repair')
@@ -112,6 +116,7 @@ class Run {
       dice,
       operations: Math.ceil(this.#plan.operations * dice.between(0.6, 1.2)),
       complete: this.#plan.sets === 1 && !this.#plan.arbiter,
+      crowded: this.#plan.crowded,
     })
     this.#workloads.push(workload)
     workload.done.catch((bug: unknown) => {

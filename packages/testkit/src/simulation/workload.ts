@@ -55,6 +55,29 @@ const WEIGHTS = {
 } as const
 type Kind = keyof typeof WEIGHTS
 
+/** How clients behave. */
+interface Manner {
+  readonly weights: Readonly<Record<Kind, number>>
+  /** Where they work. */
+  readonly directories: readonly string[]
+  readonly pauseMs: number
+  /** Of all renames those of a whole directory. */
+  readonly wholes: number
+}
+
+const CALM: Manner = {
+  weights: WEIGHTS,
+  directories: DIRECTORIES,
+  pauseMs: PAUSE_MS,
+  wholes: 0.2,
+}
+const CROWDED: Manner = {
+  weights: { ...WEIGHTS, create: 60, rename: 120, mkdir: 8, rmdir: 6 },
+  directories: [''],
+  pauseMs: 5,
+  wholes: 0,
+}
+
 export class Workload {
   readonly #client: SimulatedClient
   readonly #volume: TestVolume
@@ -62,6 +85,7 @@ export class Workload {
   readonly #dice: Dice
   readonly #fds: Fd[] = []
   readonly #complete: boolean
+  readonly #manner: Manner
   #serial = 0
   /** Resolves never when the client dies. */
   readonly done: Promise<void>
@@ -74,9 +98,11 @@ export class Workload {
     operations: number
     /** What a listing does not show is not there. */
     complete: boolean
+    crowded: boolean
   }) {
-    const { client, history, dice, operations, complete } = options
+    const { client, history, dice, operations, complete, crowded } = options
     this.#complete = complete
+    this.#manner = crowded ? CROWDED : CALM
     this.#client = client
     this.#volume = client.volume
     this.#history = history
@@ -89,8 +115,9 @@ export class Workload {
     // Some wait for all bricks, some begin with those that have come.
     await delay(clock, this.#dice.between(5, 300))
     for (let i = 0; i < operations; i++) {
-      if (this.#dice.chance(0.6)) await delay(clock, this.#dice.between(0, PAUSE_MS))
-      const kind = this.#dice.weighted(WEIGHTS)
+      const { pauseMs, weights } = this.#manner
+      if (this.#dice.chance(0.6)) await delay(clock, this.#dice.between(0, pauseMs))
+      const kind = this.#dice.weighted(weights)
       await this.#one(kind)
     }
     while (this.#fds.length > 0) this.#close(0)
@@ -98,7 +125,7 @@ export class Workload {
   }
 
   #path(): string {
-    return `${this.#dice.pick(DIRECTORIES)}/${this.#dice.pick(NAMES)}`
+    return `${this.#dice.pick(this.#manner.directories)}/${this.#dice.pick(NAMES)}`
   }
 
   async #one(kind: Kind): Promise<void> {
@@ -224,7 +251,7 @@ export class Workload {
   }
 
   async rename(operation: Operation): Promise<void> {
-    const whole = this.#dice.chance(0.2)
+    const whole = this.#dice.chance(this.#manner.wholes)
     const [from, to] = whole
       ? this.#dice.pick([
           ['/p', '/q'],
