@@ -38,3 +38,13 @@ it('tells the attributes that an arbiter alone has', async () => {
   const { stat } = good(await other.volume.lookup('/file'))
   expect([stat.mode & 0o777, stat.size]).toEqual([0o600, 7])
 })
+
+// Found by simulation: two bricks said that the name is another file's by now, and the third was believed.
+it('does not take a name for that of a file which most bricks have under it no more', async () => {
+  await bricks.write('/file', 'content')
+  for (const index of [0, 1]) await bricks.blame(index, '/', 2, [0, 0, 1], ['file'])
+  await client.volume.inode('/file')
+  for (const index of [0, 1]) good(await bricks.brick(index).unlink('/file'))
+  const gfid = await bricks.write('/file', 'another', [0, 1])
+  expect(good(await client.volume.lookup('/file')).stat.gfid).toBe(gfid)
+})

@@ -23,7 +23,7 @@ import {
 import { ChangeKind } from './changelog.ts'
 import type { Copies } from './copies.ts'
 import { accusedBy } from './direction.ts'
-import { first, has, indices, type Members, NOBODY, without } from './members.ts'
+import { first, has, indices, type Members, NOBODY, size, without } from './members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import { parentLoc } from './transaction/entry.ts'
 import { whose, worstOf } from './transaction/outcome.ts'
@@ -69,6 +69,7 @@ export async function lookup(
   if (quick !== undefined) return quick
   for (let attempt = 0; ; attempt++) {
     const round = await ask(parts, ctx, args)
+    if (isAnothers(args, round)) return failure(Errno.ESTALE)
     if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
     const decided = await decide(parts, ctx, args, round)
     if (!('ok' in decided)) return conclude(parts, ctx, args, decided)
@@ -114,6 +115,13 @@ async function ask(parts: LookupParts, ctx: Ctx, args: FopArgs['lookup']): Promi
   const request = { loc: args.loc, xdata }
   const replies = await set.onAll(asked, child => child.lookup(ctx, request))
   return { generation, asked, replies }
+}
+
+/** Most bricks have another object under the name by now; those that have missed that do not count. */
+function isAnothers({ loc }: FopArgs['lookup'], { asked, replies }: Round): boolean {
+  if (loc.name === '' || !loc.inode.linked) return false
+  const stale = whose(replies, asked, reply => !reply.ok && reply.errno === Errno.ESTALE)
+  return size(stale) > size(succeeded(replies))
 }
 
 /** Nobody says anything else than the others. */
