@@ -8,7 +8,7 @@
  * Source: xlators/cluster/afr/src/afr-self-heal-entry.c.
  */
 
-import { Dict, entryLoc, Errno, errnoText, S_IFDIR, type Step } from '@ashlar/core'
+import { Dict, Errno, errnoText, S_IFDIR, type Step } from '@ashlar/core'
 import { ChangeKind } from '../changelog.ts'
 import { first, has, type Members, NOBODY, only, without } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
@@ -25,6 +25,7 @@ import {
 import { lockRefused, TIMES } from './data.ts'
 import { type EntryNames, entryNames } from './entry-names.ts'
 import { HeldLocks, type Lock, nameLock } from './held-locks.ts'
+import { completed, lookAtName } from './look-at-name.ts'
 import { HEALED, type HealJob, type Outcome, type Unhealed, unhealed } from './job.ts'
 import { type EntrySource, entrySource, type NameAction, planName } from './name-plan.ts'
 import { NameWorker } from './recreate.ts'
@@ -34,7 +35,6 @@ import { undoStep } from './undo.ts'
 /** Names that are healed at a time; clients wait for the directory as long. */
 export const BATCH_NAMES = 32
 const PURGE = 'glusterfs.xattrop-purge-index'
-const GFIDLESS = 'gfidless-lookup'
 
 export async function healEntries(job: HealJob): Promise<Outcome> {
   job.inode.type ||= S_IFDIR
@@ -44,17 +44,6 @@ export async function healEntries(job: HealJob): Promise<Outcome> {
   } finally {
     await heal.end()
   }
-}
-
-/** What each brick has under a name of the job's directory. */
-export async function lookAtName(job: HealJob, name: string): Promise<Copies> {
-  const { set, ctx, inode } = job
-  const xdata = set.askChangelog(new Dict().setInt(GFIDLESS, 1))
-  const replies = await set.onAll(set.all, child => {
-    const loc = entryLoc(inode, name, set.self.inodes.create())
-    return child.lookup(ctx, { loc, xdata })
-  })
-  return replies.map(reply => readCopy(set, reply))
 }
 
 class EntryHeal {
@@ -138,7 +127,7 @@ class EntryHeal {
   }
 
   async #plan(name: string, at: EntrySource): Promise<NamePlan> {
-    const copies = await lookAtName(this.#job, name)
+    const copies = await completed(this.#job, name, await lookAtName(this.#job, name))
     const planned = planName(this.#set, at, copies)
     if ('kind' in planned) {
       this.#fail(name, planned)

@@ -4,31 +4,13 @@
  * Source: xlators/cluster/afr/src/afr-self-heal-name.c.
  */
 
-import {
-  Dict,
-  entryLoc,
-  Errno,
-  errnoText,
-  failure,
-  type Failure,
-  type Gfid,
-  NULL_GFID,
-  S_IFDIR,
-} from '@ashlar/core'
+import { errnoText, failure, type Failure, type Gfid, S_IFDIR } from '@ashlar/core'
 import { ChangeKind } from '../changelog.ts'
 import type { Resolution } from '../healer.ts'
 import type { ReplicaSet } from '../replica-set.ts'
-import {
-  askCopy,
-  type Copies,
-  directionOf,
-  isCopy,
-  missingCopy,
-  present,
-  readCopy,
-} from './copies.ts'
+import { askCopy, directionOf, missingCopy, present, readCopy } from './copies.ts'
 import { lockRefused } from './data.ts'
-import { lookAtName } from './entry.ts'
+import { completed, lookAtName } from './look-at-name.ts'
 import { HeldLocks, nameLock } from './held-locks.ts'
 import { CLEAN, HEALED, HealJob, type Outcome, unhealed } from './job.ts'
 import { entrySource, planName } from './name-plan.ts'
@@ -76,22 +58,4 @@ export async function healNameOutcome(
     worker.end()
     await locks.give()
   }
-}
-
-/** An object that a crash has left without a gfid gets the one that the other bricks have. */
-async function completed(job: HealJob, name: string, copies: Copies): Promise<Copies> {
-  const nameless = copies.map(copy => isCopy(copy) && copy.stat.gfid === NULL_GFID)
-  if (!nameless.includes(true)) return copies
-  const { set, ctx, inode } = job
-  const known = copies.find(copy => isCopy(copy) && copy.stat.gfid !== NULL_GFID)
-  const gfid = isCopy(known) ? known.stat.gfid : set.env.random.uuid()
-  const xdata = new Dict().setGfid('gfid-req', gfid)
-  await set.onAll(set.all, async (child, index) => {
-    if (nameless[index] !== true) return
-    const loc = entryLoc(inode, name, set.self.inodes.create())
-    const reply = await child.lookup(ctx, { loc, xdata })
-    if (!reply.ok && reply.errno !== Errno.ENOENT)
-      set.env.log.warning('an entry stays without a gfid', { name, brick: child.name })
-  })
-  return lookAtName(job, name)
 }

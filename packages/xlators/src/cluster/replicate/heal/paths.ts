@@ -7,7 +7,7 @@ import { Errno, type Failure, failure, type Gfid, inodeLoc, ROOT_GFID, S_IFDIR }
 import { indices, type Members } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { type Copies, isAbsent, isCopy } from './copies.ts'
-import { lookAtName } from './entry.ts'
+import { lookAtName } from './look-at-name.ts'
 import { HealJob } from './job.ts'
 import { pathOnBrick } from './moved-directory.ts'
 
