@@ -33,7 +33,7 @@ import {
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
-import { LookAhead } from './look-ahead.ts'
+import { ATTRIBUTES_MS_MAX, LookAhead } from './look-ahead.ts'
 import { Metadata, sameContent } from './metadata.ts'
 import { CachedNames, mdCacheOptions } from './options.ts'
 
@@ -91,7 +91,10 @@ class MdCache implements Xlator {
     const told: Fop<F> = async (ctx, args) => {
       if (!ahead.idle) this.#changes(args)
       const reply = await change.call(this, ctx, args)
-      if (!ahead.idle) this.#changes(args)
+      if (ahead.idle) return reply
+      this.#changes(args)
+      // A file that was there, and that the caller did not know.
+      if ('stat' in reply) ahead.changed(reply.stat.gfid)
       return reply
     }
     Object.assign(this, { [fop]: told })
@@ -149,6 +152,7 @@ class MdCache implements Xlator {
       ctx,
       this.#wanted.size === 0 ? args : { ...args, xdata: this.#asking(xdata) },
     )
+    this.#ahead.answered(loc, reply.ok)
     if (!reply.ok) {
       if (loc.inode.linked) this.#of(loc.inode).invalidate()
       if (reply.errno === Errno.ENOENT) this.#ahead.asked(ctx, loc, false)
@@ -521,22 +525,24 @@ class MdCache implements Xlator {
     if (this.#ahead.idle || loc.name === '' || parent === undefined) return undefined
     // Names of our own at the root are listed to nobody.
     const hidden = parent.isRoot && loc.name.startsWith('.')
-    if (!loc.inode.linked && !hidden && this.#ahead.isFree(parent, loc.name))
-      return failure(Errno.ENOENT)
+    if (!loc.inode.linked && !hidden && this.#ahead.isFree(loc)) return failure(Errno.ENOENT)
     for (const key of xdata?.keys() ?? [])
       if (key !== 'gfid-req' && !this.#wanted.has(key)) return undefined
     const now = this.#now()
     const since = Math.max(this.#since(now), this.#key.get(parent)?.lockedAt ?? -Infinity)
-    const entry = this.#ahead.take(parent, loc.name, since)
+    const entry = this.#ahead.take(loc, since)
     if (entry === undefined) return undefined
     const { gfid } = entry.stat
     if (loc.inode.linked && loc.inode.gfid !== gfid) return undefined
     const inode = this.#inodeOf(loc.inode, gfid)
     if (this.#of(inode).changing > 0) return undefined
-    const metadata = this.#seen(inode, entry.stat, this.#tickets(inode), entry.at)
-    metadata.named(parent.gfid, loc.name, entry.at)
+    // To be believed no longer than what else was listed: bricks may not tell us of changes.
+    const timeout = this.#self.options['md-cache-timeout'] * 1000
+    const at = entry.at - Math.max(0, timeout - ATTRIBUTES_MS_MAX)
+    const metadata = this.#seen(inode, entry.stat, this.#tickets(inode), at)
+    metadata.named(parent.gfid, loc.name, at)
     for (const name of this.#wanted)
-      metadata.storeXattr(name, entry.dict?.get(name), entry.at, since, metadata.xattrTicket)
+      metadata.storeXattr(name, entry.dict?.get(name), at, since, metadata.xattrTicket)
     return {
       ok: true,
       stat: metadata.lastStat ?? entry.stat,

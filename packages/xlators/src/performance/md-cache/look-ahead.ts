@@ -4,13 +4,15 @@
  * side by side, and lookups are answered from that: a scan by name (`stat`, `rsync`, `git status`,
  * `rm`) goes at the speed of a listing.
  *
- *   name that was listed      its attributes, once, while they are as young as md-cache allows
+ *   name that was listed      its attributes, once, while they are as young as md-cache allows, and
+ *                             no older than `ATTRIBUTES_MS_MAX`
  *   name that was not listed  "not there", while the bricks' lease on the names of the directory lasts
  *                             (core/names-lease.ts) and all of them were listed: making many files
  *                             (`tar x`, `cp -r`) saves asking for each before
  *   anything else             a brick is asked
  *
- * What this client has changed since the listing began is not answered from it.
+ * What this client has changed since the listing began, or has heard of otherwise, is not answered
+ * from it.
  */
 
 import {
@@ -28,6 +30,7 @@ import {
   type Loc,
   NAMES_LEASE,
   NAMES_LEASE_MS,
+  nameByteLength,
   NULL_GFID,
   type Reply,
   ROOT_CTX,
@@ -48,6 +51,17 @@ const ENTRIES_MAX = 20_000
 const USED_PART = 1 / 4
 const REST_FIRST_MS = 5000
 const REST_MAX_MS = 600_000
+/**
+ * How old attributes may be when they are told. Where md-cache believes its own for longer than that,
+ * it is because bricks tell of changes; of files that were only listed they need not.
+ */
+export const ATTRIBUTES_MS_MAX = 1000
+/** Files changed while attributes are known; more drop what was listed. */
+const CHANGES_MAX = 100_000
+/** How much earlier than bricks we take a lease to end: clocks and timers are not all alike. */
+const LEASE_MARGIN_MS = 50
+/** Longest name that a brick has (limits.h NAME_MAX). */
+const NAME_BYTES_MAX = 255
 /** Directories of which the names are known; the one known for longest makes room. */
 const DIRECTORIES_MAX = 256
 /** Names of them together. */
@@ -63,13 +77,13 @@ export interface Listed {
 /** What was listed of one directory. */
 class Listing {
   readonly inode: Inode
+  readonly began: number
   /** With attributes, each to be told once. */
   readonly entries = new Map<string, Listed>()
   /** All names, and those that this client has given since. */
   readonly names = new Set<string>()
-  /** Names and files that this client has changed since the listing began. */
-  readonly changedNames = new Set<string>()
-  readonly changedFiles = new Set<Gfid>()
+  /** Names of which something newer is known than what is listed. */
+  readonly newerNames = new Set<string>()
   listed = 0
   used = 0
   /** Entries that are to be listed, for now. */
@@ -89,8 +103,9 @@ class Listing {
   renewing = false
   expiry: Timer | undefined
 
-  constructor(inode: Inode, limit: number) {
+  constructor(inode: Inode, began: number, limit: number) {
     this.inode = inode
+    this.began = began
     this.limit = limit
   }
 }
@@ -122,10 +137,12 @@ export interface LookAheadParts {
 
 export class LookAhead {
   readonly #parts: LookAheadParts
-  /** Listings that know names, the newest last. */
-  readonly #listings = new Map<Inode, Listing>()
+  /** Listings that know names, by directory, the newest last. */
+  readonly #listings = new Map<Gfid, Listing>()
   /** Those of them that have attributes. */
   readonly #attributed = new Set<Listing>()
+  /** Files changed while there were attributes, and when. */
+  readonly #changed = new Map<Gfid, number>()
   #names = 0
 
   constructor(parts: LookAheadParts) {
@@ -144,28 +161,42 @@ export class LookAhead {
     }
     usage.lastAt = now
     if (found) usage.found += 1
-    const listing = this.#listings.get(parent)
+    const listing = this.#listings.get(parent.gfid)
     if (listing?.ended === false) this.#extend(listing, usage)
     else if (usage.run >= RUN) this.#begin(ctx, parent, usage, now)
   }
 
+  /** Bricks have answered for this name, whatever they said: what was listed of it is older. */
+  answered(loc: Loc, found: boolean): void {
+    const listing = this.#listingOf(loc)
+    if (listing === undefined) return
+    this.#overtake(listing, loc.name)
+    if (found) this.#know(listing, loc.name)
+  }
+
   /** What a listing later than `since` has told of a name. */
-  take(parent: Inode, name: string, since: number): Listed | undefined {
+  take(loc: Loc, since: number): Listed | undefined {
     if (this.#attributed.size === 0) return undefined
-    const listing = this.#listings.get(parent)
-    const entry = listing?.entries.get(name)
-    if (listing === undefined || entry === undefined || entry.at <= since) return undefined
-    if (listing.changedNames.has(name) || listing.changedFiles.has(entry.stat.gfid))
+    const listing = this.#listingOf(loc)
+    const entry = listing?.entries.get(loc.name)
+    if (listing === undefined || entry === undefined) return undefined
+    const youngest = this.#parts.clock.monotonic() - ATTRIBUTES_MS_MAX
+    if (entry.at <= since || entry.at <= youngest || listing.newerNames.has(loc.name))
       return undefined
-    listing.entries.delete(name)
+    if ((this.#changed.get(entry.stat.gfid) ?? Number.NEGATIVE_INFINITY) >= listing.began)
+      return undefined
+    listing.entries.delete(loc.name)
     listing.used += 1
     return entry
   }
 
   /** True when nothing has this name. */
-  isFree(parent: Inode, name: string): boolean {
-    const listing = this.#listings.get(parent)
+  isFree(loc: Loc): boolean {
+    const { name } = loc
+    const listing = this.#listingOf(loc)
     if (listing === undefined || !listing.complete || listing.names.has(name)) return false
+    // Why such a name is not there is for the brick to say.
+    if (name.length * 3 > NAME_BYTES_MAX && nameByteLength(name) > NAME_BYTES_MAX) return false
     const left = listing.leasedUntil - this.#parts.clock.monotonic()
     if (left < NAMES_LEASE_MS / 2) this.#renew(listing)
     if (left <= 0) return false
@@ -179,31 +210,33 @@ export class LookAhead {
 
   /** This client changes the file, or somebody is known to have changed it. */
   changed(gfid: Gfid): void {
-    if (gfid === NULL_GFID) return
-    for (const listing of this.#attributed) listing.changedFiles.add(gfid)
+    if (gfid === NULL_GFID || this.#attributed.size === 0) return
+    this.#changed.set(gfid, this.#parts.clock.monotonic())
+    if (this.#changed.size <= CHANGES_MAX) return
+    for (const listing of this.#attributed) this.#drop(listing)
   }
 
   /** This client gives the name to something, or takes it away. */
-  renamed({ parent, name }: Loc): void {
-    const listing = parent === undefined ? undefined : this.#listings.get(parent)
+  renamed(loc: Loc): void {
+    const listing = this.#listingOf(loc)
     if (listing === undefined) return
-    if (this.#attributed.has(listing)) listing.changedNames.add(name)
-    this.#know(listing, name)
+    // What had the name loses it: its other names, if it has some, tell of one link less.
+    const before = listing.entries.get(loc.name)
+    if (before !== undefined) this.changed(before.stat.gfid)
+    this.#overtake(listing, loc.name)
+    this.#know(listing, loc.name)
   }
 
   /** Another client is about to give a name in the directory to something. */
   recalled(directory: Gfid): void {
-    const now = this.#parts.clock.monotonic()
-    for (const listing of this.#listings.values()) {
-      const { inode } = listing
-      if (inode.gfid !== directory) continue
-      const usage = this.#parts.usages.obtain(inode, () => new Usage())
-      usage.sharedUntil = now + usage.sharedMs
-      usage.sharedMs = Math.min(usage.sharedMs * 2, REST_MAX_MS)
-      // Attributes of what is there are as good as they were.
-      if (this.#attributed.has(listing)) this.#unlease(listing)
-      else this.#drop(listing)
-    }
+    const listing = this.#listings.get(directory)
+    if (listing === undefined) return
+    const usage = this.#parts.usages.obtain(listing.inode, () => new Usage())
+    usage.sharedUntil = this.#parts.clock.monotonic() + usage.sharedMs
+    usage.sharedMs = Math.min(usage.sharedMs * 2, REST_MAX_MS)
+    // Attributes of what is there are as good as they were.
+    if (this.#attributed.has(listing)) this.#unlease(listing)
+    else this.#drop(listing)
   }
 
   /** Nothing that was listed counts any more. */
@@ -214,21 +247,36 @@ export class LookAhead {
   dump(): Readonly<Record<string, number>> {
     let entries = 0
     for (const listing of this.#attributed) entries += listing.entries.size
-    return { listings: this.#listings.size, names: this.#names, entries }
+    return {
+      listings: this.#listings.size,
+      names: this.#names,
+      entries,
+      changed: this.#changed.size,
+    }
+  }
+
+  #listingOf({ parent, pargfid, name }: Loc): Listing | undefined {
+    return name === '' ? undefined : this.#listings.get(parent?.gfid ?? pargfid)
+  }
+
+  #overtake(listing: Listing, name: string): void {
+    if (!this.#attributed.has(listing)) return
+    listing.entries.delete(name)
+    listing.newerNames.add(name)
   }
 
   #begin(ctx: Ctx, inode: Inode, usage: Usage, now: number): void {
     if (now < usage.restUntil || this.#parts.timeout() <= 0) return
-    const before = this.#listings.get(inode)
+    const before = this.#listings.get(inode.gfid)
     // One that is under way, or whose names are known, may still be of use.
     if (before !== undefined && this.#attributed.has(before)) return
     this.#judge(usage, now)
     if (now < usage.restUntil) return
     if (before !== undefined) this.#drop(before)
-    const listing = new Listing(inode, usage.run * ENTRIES_PER_LOOKUP)
+    const listing = new Listing(inode, now, usage.run * ENTRIES_PER_LOOKUP)
     listing.shared = now < usage.sharedUntil
     usage.listing = listing
-    this.#listings.set(inode, listing)
+    this.#listings.set(inode.gfid, listing)
     this.#attributed.add(listing)
     if (this.#listings.size > DIRECTORIES_MAX) this.#dropOldest()
     this.#list(ctx, listing, usage.found >= usage.run / 2).then(
@@ -286,7 +334,9 @@ export class LookAhead {
       let offset = 0n
       while (!listing.dropped) {
         const asked = clock.monotonic()
-        const xdata = this.#parts.asking()
+        const xdata = this.#parts.asking() ?? new Dict()
+        // Of the names that are shown to nobody a lease wants to hear as well.
+        if (listing.lease !== undefined) xdata.setString(NAMES_LEASE, listing.lease)
         const reply = await child.readdirp(caller, { fd, size: PIECE_BYTES, offset, xdata })
         if (!reply.ok || listing.dropped) return
         const at = reply.askedAt ?? asked
@@ -317,7 +367,7 @@ export class LookAhead {
     // Broken meanwhile: names may have come that were not listed.
     if (listing.lease !== undefined && lease !== listing.lease) this.#drop(listing)
     listing.lease = lease
-    if (lease !== undefined) listing.leasedUntil = asked + NAMES_LEASE_MS
+    if (lease !== undefined) listing.leasedUntil = asked + NAMES_LEASE_MS - LEASE_MARGIN_MS
     return reply
   }
 
@@ -341,6 +391,7 @@ export class LookAhead {
   #take(listing: Listing, { name, stat, dict }: DirentPlus, at: number): void {
     listing.listed += 1
     this.#know(listing, name)
+    if (listing.newerNames.has(name)) return
     // A directory's attributes come from all of its copies: its reader looks it up.
     if (stat.isEmpty || stat.gfid === NULL_GFID || stat.isDirectory) return
     listing.entries.set(name, { stat, dict, at })
@@ -364,13 +415,18 @@ export class LookAhead {
   #ended(listing: Listing): void {
     listing.ended = true
     if (listing.dropped) return
-    listing.expiry = this.#parts.clock.after(this.#parts.timeout(), () => {
-      this.#attributed.delete(listing)
-      listing.entries.clear()
-      listing.changedNames.clear()
-      listing.changedFiles.clear()
+    const kept = Math.min(this.#parts.timeout(), ATTRIBUTES_MS_MAX)
+    listing.expiry = this.#parts.clock.after(kept, () => {
+      this.#forgetAttributes(listing)
       if (!listing.complete) this.#drop(listing)
     })
+  }
+
+  #forgetAttributes(listing: Listing): void {
+    this.#attributed.delete(listing)
+    if (this.#attributed.size === 0) this.#changed.clear()
+    listing.entries.clear()
+    listing.newerNames.clear()
   }
 
   #dropOldest(): void {
@@ -387,10 +443,10 @@ export class LookAhead {
     listing.complete = false
     listing.expiry?.cancel()
     listing.resume?.()
-    this.#attributed.delete(listing)
-    if (this.#listings.get(listing.inode) === listing) this.#listings.delete(listing.inode)
+    this.#forgetAttributes(listing)
+    const { gfid } = listing.inode
+    if (this.#listings.get(gfid) === listing) this.#listings.delete(gfid)
     this.#names -= listing.names.size
-    listing.entries.clear()
     listing.names.clear()
   }
 }

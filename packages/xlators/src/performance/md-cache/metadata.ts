@@ -91,7 +91,7 @@ export class Metadata {
     return this.#xattrs?.get(name)
   }
 
-  /** What a request has told of an xattr. */
+  /** What a request has told of an xattr; nothing, when all that is held is younger. */
   storeXattr(
     name: string,
     value: DictValue | undefined,
@@ -99,7 +99,7 @@ export class Metadata {
     since: number,
     ticket: number,
   ): void {
-    if (ticket !== this.#xattrTicket) return
+    if (ticket !== this.#xattrTicket || now < this.#xattrsAt) return
     if (this.#xattrs === undefined || this.#xattrsAt <= since) {
       this.#xattrs = new Map()
       this.#xattrsAt = now
