@@ -15,11 +15,14 @@ import { tmpdir } from 'node:os'
 import {
   defineXlator,
   Dict,
+  type DirentPlus,
   entryLoc,
   Errno,
   exclusiveXdata,
   gfidText,
   type Inode,
+  inodeLoc,
+  NAMES_LEASE,
   OpenFlag,
   parseGfid,
   ROOT_GFID,
@@ -332,6 +335,27 @@ describe.each([
       expect(await volume.read(moved.to)).toBe('MINE')
     })
 
+    it('are unlinked where they have gone since they were last seen', async () => {
+      await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
+      const moved = recorded.renames.find(({ after }) => after.length === 2)
+      if (moved === undefined) throw new Error('no rename with a linkto file is recorded')
+      await volume.write(moved.from, 'data')
+      good(await volume.rename(moved.from, moved.to))
+      const loc = await volume.entry(moved.to)
+      good(await volume.lookup(moved.to))
+      // What a rebalance does in the end: the data take the linkto file's place.
+      const from = Number(moved.after.find(holder => !holder.startsWith('L')))
+      const to = Number(moved.after.find(holder => holder.startsWith('L'))?.slice(1))
+      chmodSync(brick(to, moved.to), 0o644)
+      writeFileSync(brick(to, moved.to), 'data')
+      expect(sys.lremovexattr(brick(to, moved.to), key(LINKTO_KEY))).toBe(0)
+      sys.unlinkat(sys.AT_FDCWD, handleOf(from, moved.to))
+      sys.unlinkat(sys.AT_FDCWD, brick(from, moved.to))
+      good(await volume.top.unlink(volume.ctx, { loc, xflags: 0 }))
+      expect(holders(moved.to)).toEqual([])
+      expect(errnoOf(await volume.top.unlink(volume.ctx, { loc, xflags: 0 }))).toBe(Errno.ENOENT)
+    })
+
     it('are renamed though their linkto file is lost', async () => {
       await makeWithLayout(recorded.layout[0] as Recorded['layout'][0])
       const moved = recorded.renames.find(({ after }) => after.length === 2)
@@ -510,6 +534,62 @@ describe.each([
         expect(reply.entries[0]?.name).toBe(entries[at + 1]?.name)
       }
       fd.unref()
+    })
+
+    it('tell where their files lie: nobody is asked for that again', async () => {
+      const calls = (): number[] =>
+        Array.from({ length: BRICKS }, (_, i) => link(i).calls.get('lookup') ?? 0)
+      const entries = (await volume.list('/d')).filter(({ name }) => name.startsWith('f'))
+      expect(entries.length).toBeGreaterThan(BRICKS)
+      const before = calls()
+      for (const { stat } of entries) {
+        const inode = volume.graph.inodes.obtain(stat.gfid)
+        const loc = inodeLoc(inode)
+        expect(good(await volume.top.stat(volume.ctx, { loc })).stat.gfid).toBe(stat.gfid)
+      }
+      expect(calls()).toEqual(before)
+    })
+
+    /** What a listing under a lease on the names gives. */
+    async function underLease(): Promise<DirentPlus[]> {
+      const loc = await volume.loc('/d')
+      const fd = volume.graph.openFd(loc.inode, { flags: OpenFlag.DIRECTORY, pid: 1 })
+      good(await volume.top.opendir(volume.ctx, { loc, fd }))
+      fd.bind()
+      const entries: DirentPlus[] = []
+      for (let offset = 0n; ; ) {
+        const xdata = new Dict().setString(NAMES_LEASE, 'lease')
+        const reply = good(await volume.top.readdirp(volume.ctx, { fd, size: 1000, offset, xdata }))
+        entries.push(...reply.entries)
+        offset = reply.entries.at(-1)?.offset ?? offset
+        if (reply.eof || reply.entries.length === 0) break
+      }
+      fd.unref()
+      return entries.filter(({ name }) => !name.startsWith('.'))
+    }
+
+    it('name to who has a lease on the names also what they do not show', async () => {
+      for (let i = 0; i < 60; i++) good(await volume.rename(`/d/f${i}`, `/d/g${i}`))
+      const names = Array.from({ length: 60 }, (_, i) => `g${i}`)
+      const linktos = names.filter(name => holders(`/d/${name}`).length > 1)
+      expect(linktos.length).toBeGreaterThan(0)
+      const times = (entries: readonly DirentPlus[], name: string): number =>
+        entries.filter(entry => entry.name === name).length
+      let entries = await underLease()
+      for (const name of names) {
+        expect(times(entries, name), name).toBe(linktos.includes(name) ? 2 : 1)
+        const known = entries.filter(entry => entry.name === name && !entry.stat.isEmpty)
+        expect(known.map(({ stat }) => stat.mode & 0o7777)).toEqual([0o644])
+      }
+      // Directories of which copies are still to be made, the one that is shown among them.
+      for (let i = 0; i < 12; i++)
+        for (let at = 0; at < BRICKS; at++)
+          if (at !== i % BRICKS) rmdirSync(brick(at, `/d/sub${i}`))
+      const shown = await volume.list('/d')
+      entries = await underLease()
+      const subs = Array.from({ length: 12 }, (_, i) => `sub${i}`)
+      expect(subs.filter(name => times(shown, name) === 0).length).toBeGreaterThan(0)
+      for (const name of subs) expect(times(entries, name), name).toBe(1)
     })
 
     it('show directories once when files were renamed, too', async () => {

@@ -1,7 +1,9 @@
 /**
  * Listing: one directory read from all its subvolumes, one after the other. Every subvolume has the
  * directories; a directory is listed from the one its name hashes to, so that it appears once.
- * Linkto files never appear. Facts: `dht_do_readdir`, xlators/cluster/dht/src/dht-common.c.
+ * Linkto files never appear. Only who lists under a lease on the names (core/names-lease.ts) hears of
+ * everything that is not shown, by name alone: a name that only one subvolume has, or that is on its
+ * way from one to the other, is not free. Facts: `dht_do_readdir`, xlators/cluster/dht/src/dht-common.c.
  */
 
 import {
@@ -14,6 +16,7 @@ import {
   failure,
   type Failure,
   type FopArgs,
+  NAMES_LEASE,
   type ReaddirpReply,
   type Reply,
   type Subvolume,
@@ -38,6 +41,7 @@ export async function readdirp(
   args: FopArgs['readdirp'],
 ): Promise<Reply<'readdirp'>> {
   const xdata = (args.xdata?.clone() ?? new Dict()).setUint(volume.linktoKey, LINKTO_BYTES_MAX)
+  const leased = xdata.delete(NAMES_LEASE)
   const first = childOf(volume, args.offset)
   if (first === undefined) return failure(Errno.EINVAL)
   const ask = (from: Subvolume, at: bigint): Promise<Reply<'readdirp'>> =>
@@ -63,9 +67,11 @@ export async function readdirp(
       offset = 0n
       continue
     }
-    const entries = reply.entries
-      .filter(entry => isShown(volume, args, child, entry))
-      .map(entry => shown(volume, child, entry))
+    const entries: DirentPlus[] = []
+    for (const entry of reply.entries) {
+      if (isShown(volume, args, child, entry)) entries.push(shown(volume, child, entry))
+      else if (leased) entries.push({ ...entry, stat: EMPTY_IATT, dict: undefined })
+    }
     const next: Subvolume | undefined = volume.children[child.index + 1]
     const ended = reply.eof || reply.entries.length === 0
     askAhead(volume, args, { child, offset, reply, ended }, ask)
