@@ -20,8 +20,6 @@ export class RemoteFd {
   /** Its locks could not be had again. */
   locksLost = false
   locks: HeldLocks | undefined
-  /** Somebody has asked for a lock through it, whatever became of that. */
-  locking = false
 
   constructor(gfid: Gfid, number: number, flags: number, directory: boolean) {
     this.gfid = gfid
@@ -42,6 +40,8 @@ export class RemoteFd {
 export class RemoteFds {
   readonly #key: ContextKey<RemoteFd>
   readonly #all = new Set<RemoteFd>()
+  /** Fds through which somebody has asked for a lock, whatever became of that. */
+  readonly #locking = new WeakSet<Fd>()
 
   constructor(key: ContextKey<RemoteFd>) {
     this.#key = key
@@ -95,14 +95,13 @@ export class RemoteFds {
 
   /** A lock is about to be asked for through the fd. */
   asksForLock(fd: Fd): void {
-    const remote = this.#key.get(fd)
-    if (remote !== undefined) remote.locking = true
+    this.#locking.add(fd)
   }
 
   /** Some owner may have locks on the file of the fd by this client. */
   mayHoldLocks(fd: Fd): boolean {
-    if (this.#key.get(fd)?.locking !== false) return true
-    for (const each of fd.inode.fds) if (this.#key.get(each)?.locking === true) return true
+    if (this.#key.get(fd) === undefined || this.#locking.has(fd)) return true
+    for (const each of fd.inode.fds) if (this.#locking.has(each)) return true
     return false
   }
 
