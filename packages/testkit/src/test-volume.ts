@@ -46,6 +46,8 @@ export interface TestVolumeOptions {
   readonly lruLimit?: number
   /** Identity of the process; two graphs of one brick need two. */
   readonly uuid?: string
+  /** The directory that a client has as its root. */
+  readonly subdirectory?: string | undefined
 }
 
 /** The reply, or an error that names the errno. */
@@ -93,6 +95,7 @@ export class TestVolume {
         hostname: 'host',
         pid: 1,
         volfileId: 'test',
+        ...(options.subdirectory === undefined ? {} : { subdirectory: options.subdirectory }),
       },
       onEvent: event => this.events.push(event),
       ...(options.lruLimit === undefined ? {} : { lruLimit: options.lruLimit }),
