@@ -24,7 +24,7 @@ export class Agreement {
   /** The generation that was asked for last. */
   #askedFor = -1
   #agreed = false
-  #asking = false
+  #asking: Promise<void> | undefined
   /**
    * Grows when bricks that agreed do not any more: somebody has blamed one of them, and what was
    * learnt of copies before is not to be trusted.
@@ -42,8 +42,16 @@ export class Agreement {
     const set = this.#set
     if (set.up !== set.all) return false
     const age = set.env.clock.monotonic() - this.#askedAt
-    if (age > RENEW_MS || this.#askedFor !== set.generation) this.#ask()
+    if (age > RENEW_MS || this.#askedFor !== set.generation) void this.#ask()
     return this.#agreed && this.#askedFor === set.generation && age < HOLDS_MS
+  }
+
+  /** All copies are good, by what the bricks say after this has been asked. */
+  async confirmed(): Promise<boolean> {
+    await this.#asking
+    // Another question may be under way again: that one has begun since.
+    await this.#ask()
+    return this.holds()
   }
 
   /** This client has blamed a brick. */
@@ -52,16 +60,21 @@ export class Agreement {
     this.#agreed = false
   }
 
-  #ask(): void {
-    if (this.#asking) return
-    this.#asking = true
+  #ask(): Promise<void> {
+    this.#asking ??= this.#askAll().finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  #askAll(): Promise<void> {
     const set = this.#set
     const { generation } = set
     const asked = set.env.clock.monotonic()
     const broken = this.#broken
     const loc = inodeLoc(set.self.inodes.root)
     const ctx: Ctx = ROOT_CTX
-    set
+    return set
       .askAll(set.up, child =>
         child.lookup(ctx, { loc, xdata: new Dict().setString(LINK_COUNT, INDEX_COUNT) }),
       )
@@ -78,9 +91,6 @@ export class Agreement {
         set.env.log.critical('asking for heal indices failed with an exception', {
           error: String(bug),
         })
-      })
-      .finally(() => {
-        this.#asking = false
       })
   }
 }

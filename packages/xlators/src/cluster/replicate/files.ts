@@ -84,6 +84,9 @@ export class Files {
     if (opened === NOBODY) return worst(replies)
     this.#open.set(args.fd, { opened, listing: -1 })
     const lease = leases && asked === set.all ? jointNamesLease(replies) : undefined
+    // Names made without one of the bricks before they granted it are missing on that one. Who makes
+    // such a name from now on blames that brick, and breaks the lease by that.
+    if (lease !== undefined && !(await this.#copies.agreement.confirmed())) return { ok: true }
     return lease === undefined
       ? { ok: true }
       : { ok: true, xdata: new Dict().setString(NAMES_LEASE, lease) }

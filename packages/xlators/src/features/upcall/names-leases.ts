@@ -5,6 +5,10 @@
  *
  * While a client's change of a directory is under way no other client is granted a lease on it: that
  * one could list the directory before the change and not be told of it.
+ *
+ * With copies, a name may have been made on other bricks than the one that was listed. Whoever makes
+ * it so blames the bricks that lack it, before the maker is answered: a change of the directory's
+ * changelog ends leases like a new name.
  */
 
 import {
@@ -19,6 +23,8 @@ import {
   type Loc,
   NAMES_LEASE,
   NAMES_LEASE_MS,
+  S_IFREG,
+  valueBytes,
 } from '@ashlar/core'
 
 /** Directories with leases; for further ones none are granted until some have run out. */
@@ -179,7 +185,16 @@ export class NamesLeases {
   }
 }
 
-type LeasingFop = 'opendir' | 'create' | 'mknod' | 'mkdir' | 'symlink' | 'link' | 'rename' | 'ipc'
+type LeasingFop =
+  | 'opendir'
+  | 'create'
+  | 'mknod'
+  | 'mkdir'
+  | 'symlink'
+  | 'link'
+  | 'rename'
+  | 'xattrop'
+  | 'ipc'
 
 /** The fops that grant leases, wait for them and take them back; `below` does what they are for. */
 export function leasingFops(
@@ -187,8 +202,9 @@ export function leasingFops(
   below: Pick<Fops, LeasingFop>,
 ): Pick<Fops, LeasingFop> {
   /** Makes a name once nobody relies on its not being there. */
-  const naming = async <R>(ctx: Ctx, loc: Loc, make: () => Promise<R>): Promise<R> => {
-    const directory = loc.parent?.gfid ?? loc.pargfid
+  const naming = <R>(ctx: Ctx, loc: Loc, make: () => Promise<R>): Promise<R> =>
+    changing(ctx, loc.parent?.gfid ?? loc.pargfid, make)
+  const changing = async <R>(ctx: Ctx, directory: Gfid, make: () => Promise<R>): Promise<R> => {
     const others = leases.begin(ctx.client, directory)
     try {
       if (others !== undefined) await others
@@ -211,6 +227,12 @@ export function leasingFops(
     symlink: (ctx, args) => naming(ctx, args.loc, () => below.symlink(ctx, args)),
     link: (ctx, args) => naming(ctx, args.newloc, () => below.link(ctx, args)),
     rename: (ctx, args) => naming(ctx, args.newloc, () => below.rename(ctx, args)),
+    xattrop(ctx, args) {
+      const blame = () => below.xattrop(ctx, args)
+      const { gfid, type } = args.loc.inode
+      if (type === S_IFREG || !raises(args.dict)) return blame()
+      return changing(ctx, gfid, blame)
+    },
     async ipc(ctx, args) {
       if (args.op !== IPC_NAMES_RETURNED) return below.ipc(ctx, args)
       const lease = args.xdata?.getString(NAMES_LEASE)
@@ -219,4 +241,12 @@ export function leasingFops(
       return { ok: true }
     },
   }
+}
+
+/** True when a counter of a changelog is changed, and not only read. */
+function raises(dict: Dict): boolean {
+  for (const [key, value] of dict)
+    if (key.startsWith('trusted.afr.') && valueBytes(value)?.some(byte => byte !== 0) === true)
+      return true
+  return false
 }
