@@ -200,8 +200,9 @@ describe('look-ahead', () => {
       start({ 'md-cache-timeout': timeout })
       await list([listed('a'), listed('b')])
       world.clock.advance(900)
-      expect(await lookup('a')).toMatchObject({ ok: true })
       const inode = world.file('a')
+      expect(await lookup('a')).toMatchObject({ ok: true })
+      expect((await world.graph.top.stat(ROOT_CTX, { loc: inodeLoc(inode) })).ok).toBe(true)
       world.clock.advance(200)
       expect(await asks('b')).toBe(true)
       // What was taken over grows old as well.
@@ -225,13 +226,16 @@ describe('look-ahead', () => {
     test('is asked for after a file beside it has been locked', async () => {
       const locked = world.file('locked')
       world.graph.inodes.link(locked, locked, directory, 'locked')
+      const fd = world.graph.openFd(locked, { flags: 2, pid: 1 }).bind()
+      const elsewhere = makeDirectory('elsewhere')
       await list([listed('a')])
+      await list([listed('f', fileStat('locked', 10))], 'second', elsewhere)
       world.clock.advance(10)
-      const fd = world.graph.openFd(locked, { flags: 2, pid: 1 })
       const flock = { type: 1, whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'o' }
       const args = { fd, command: 6, flock }
       await change('lk', () => world.graph.top.lk(ROOT_CTX, args), { flock })
       expect(await asks('a')).toBe(true)
+      expect(await asks('f', elsewhere)).toBe(true)
     })
 
     test('is asked for when it is a directory, or is another file than the one known', async () => {
