@@ -20,6 +20,7 @@ import {
   type FopArgs,
   type FopName,
   type Fops,
+  gfidText,
   globRegExp,
   type Iatt,
   type Inode,
@@ -456,7 +457,7 @@ function create(self: Self): Xlator {
             self.options['cache-invalidation'] ? watched(ctx, args) : child(ctx, args)
   }
   const { clock, random } = self.env
-  const leases = new NamesLeases(clock, random.uuid(), (client, gfid, lease) =>
+  const leases = new NamesLeases(clock, gfidText(random.uuid()), (client, gfid, lease) =>
     self.notify({ kind: 'names-recall', client, gfid, lease }),
   )
   return Object.assign(fops as Xlator, leasingFops(leases, { ...fops } as unknown as Fops), {

@@ -61,7 +61,7 @@ export class NamesLeases {
   readonly #directories = new Map<Gfid, Directory>()
   readonly #recalls = new Map<string, Recall>()
   #numbers = 0
-  /** Keeps the numbers of this process apart from those of the one before. */
+  /** Keeps the numbers of this process apart from those of the one before; text without spaces. */
   readonly #start: string
 
   constructor(clock: Clock, start: string, tell: TellRecall) {
