@@ -1,6 +1,6 @@
 /** Whether a client of a replicated volume may rely on the names that one brick has listed. */
 
-import { Dict, Errno, failure, NAMES_LEASE } from '@ashlar/core'
+import { Dict, Errno, failure, NAMES_LEASE, systemClock } from '@ashlar/core'
 import { BrickSet, FakeClock, good, type SetGraph, until } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { upcall } from '../../features/upcall/index.ts'
@@ -14,10 +14,14 @@ let reader: SetGraph
 let maker: SetGraph
 
 beforeEach(async () => {
-  bricks = await BrickSet.start({ count: 3, layers: () => [upcall] })
+  bricks = await BrickSet.start({
+    ...{ count: 3, layers: () => [upcall] },
+    // Leases do not run out, however slow this is.
+    env: { clock: new FakeClock() },
+  })
   const options = { 'quorum-type': 'auto' }
   reader = await bricks.join(replicate, options, { clock: new FakeClock() })
-  maker = await bricks.join(replicate, options)
+  maker = await bricks.join(replicate, options, { clock: systemClock })
   await bricks.mkdir('/d')
 })
 afterEach(() => bricks.stop())
