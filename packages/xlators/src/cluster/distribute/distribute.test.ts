@@ -537,6 +537,7 @@ describe.each([
     })
 
     it('tell where their files lie: nobody is asked for that again', async () => {
+      await restart()
       const calls = (): number[] =>
         Array.from({ length: BRICKS }, (_, i) => link(i).calls.get('lookup') ?? 0)
       const entries = (await volume.list('/d')).filter(({ name }) => name.startsWith('f'))
