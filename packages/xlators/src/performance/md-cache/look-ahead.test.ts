@@ -210,17 +210,20 @@ describe('look-ahead', () => {
       expect(world.outstanding).toContain('stat')
     })
 
-    test('is as old as the request that brought it, or the one before', async () => {
+    test('is as old as the request that brought it, which a layer below may have made before', async () => {
       await scan()
       await opened('first')
+      const began = world.clock.monotonic()
       world.clock.advance(600)
       await read([listed('a')], false)
+      const ahead = { ok: true, entries: [listed('b')], eof: false, askedAt: began } as const
+      await world.waiting('readdirp').answer(ahead)
       world.clock.advance(300)
-      await read([listed('b'), listed('c')])
+      await read([listed('c')])
       world.clock.advance(100)
       expect(await asks('a')).toBe(true)
-      // The second piece may have been on its way when the first was asked for.
       expect(await asks('b')).toBe(true)
+      expect(await asks('c')).toBe(false)
     })
 
     test('is asked for after a file beside it has been locked', async () => {
@@ -386,6 +389,8 @@ describe('look-ahead', () => {
       world.notify({ kind: 'names-recall', gfid: directory.gfid, lease: 'first' })
       expect(held()).toEqual({ listings: 0, names: 0, entries: 0, changed: 0 })
 
+      // Where others make names nobody asks for a lease for a while.
+      world.clock.advance(5000)
       await world.graph.start()
       await list([listed('c')], 'second')
       await world.graph.stop()
@@ -416,6 +421,27 @@ describe('look-ahead', () => {
       expect(await isFree('b')).toBe(false)
     })
 
+    test('is asked for once the lease is wanted back; what is there is still answered for', async () => {
+      await list([listed('a')])
+      expect(await isFree('b')).toBe(true)
+      world.notify({ kind: 'names-recall', gfid: directory.gfid, lease: 'first' })
+      expect(await isFree('c')).toBe(false)
+      expect(await asks('a')).toBe(false)
+    })
+
+    test('is told by a listing that goes on while lookups do', async () => {
+      await scan()
+      await opened('first')
+      await read(
+        Array.from({ length: 600 }, (_, i) => listed(`many-${i}`)),
+        false,
+      )
+      expect(world.outstanding).toEqual([])
+      await scan(2)
+      await read([listed('last')])
+      expect(await isFree('other')).toBe(true)
+    })
+
     test('is asked for when there is no lease, or not all was listed', async () => {
       for (let i = 0; i < RUN; i++) await asked(`n${i}`, fileStat(`n${i}`, 10))
       await opened(undefined)
@@ -430,6 +456,8 @@ describe('look-ahead', () => {
       expect(world.outstanding).toEqual([])
       expect(await isFree('b')).toBe(false)
       expect(await asks('many-1')).toBe(false)
+      world.clock.advance(250)
+      await settled()
       world.clock.advance(1000)
       expect(world.graph.xlator('top')?.dump?.()['ahead']).toMatchObject({ listings: 0, names: 0 })
     })
