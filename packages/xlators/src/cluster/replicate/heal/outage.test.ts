@@ -216,14 +216,11 @@ it('does not wait for a second directory while it holds the first', async () => 
     met ||= fop === 'entrylk' && 'domain' in args && 'name' in args && args.name === 'moving'
     return undefined
   })
-  const healer = healerOf(graph.top as HealingXlator) as Healer
+  const healer = healerOf(graph.top as HealingXlator) as SetHealer
   healer.healIndex()
+  const remembers = (): boolean => Number(healer.dump()['remembered_failures']) > 0
   // It may have begun before we looked: then it waits there, or remembers that it could not go on.
-  await until(
-    'the heal has met the lock',
-    HEAL_MS,
-    () => met || isAwaited(brick) || Number(healer.dump()['remembered_failures']) > 0,
-  )
+  await until('the heal has met the lock', HEAL_MS, () => met || isAwaited(brick) || remembers())
   await within('the new directory is free', HEAL_MS, lock('/b', 'moved', EntrylkCommand.LOCK))
   await lock('/b', 'moved', EntrylkCommand.UNLOCK)
   await lock('/a', 'moving', EntrylkCommand.UNLOCK)
