@@ -53,6 +53,17 @@ describe.skipIf(obstacle !== undefined)('a mount', () => {
     expect(await shell('mkdir d; mv d d/e 2>&1 | grep -c "subdirectory of itself"')).toBe('1')
   })
 
+  test('who may write both directories moves other people’s files, wherever their names hash', async () => {
+    const moved = await shell(
+      'chmod 755 .; mkdir from to; chown 1234 from to; touch from/f{1..20}; chown 4321 from/*; ' +
+        'setpriv --reuid=1234 --regid=1234 --clear-groups ' +
+        'bash -ec "for i in {1..20}; do mv from/f\\$i to/g\\$i; mv to/g\\$i from/h\\$i; done"; ' +
+        'ls from to | wc -w; stat -c %u from/* | sort -u',
+    )
+    // Twenty files and the headings of two directories.
+    expect(moved).toBe('22\n4321')
+  })
+
   test('every byte of a name is kept', async () => {
     const script = String.raw`n=$(printf 'caf\xe9 \n tab\t'); touch "$n"; ls -b; rm "$n"; ls`
     expect(await shell(script)).toBe(String.raw`caf\351\ \n\ tab\t`)

@@ -10,11 +10,13 @@ import {
   type Gfid,
   type Iatt,
   type Loc,
+  EMPTY_IATT,
   Errno,
   S_IFREG,
+  SetAttr,
   type Subvolume,
 } from '@ashlar/core'
-import { type Distribution, internalCtx } from './volume.ts'
+import { type Distribution, internalCtx, namelessLoc } from './volume.ts'
 
 const LINKTO_MODE = 0o1000
 /** Room for a subvolume's name in the answer to a lookup. */
@@ -61,16 +63,16 @@ export async function makeLinkto(
     .setString('glusterfs-internal-fop', 'yes')
   if (request.force === true) xdata.setString('force-replace', 'yes')
   const root = internalCtx(ctx)
-  const reply = await request.on.mknod(
-    { ...root, uid: request.owner?.uid ?? 0, gid: request.owner?.gid ?? 0 },
-    {
-      loc: { ...request.loc, gfid: request.gfid },
-      mode: S_IFREG | LINKTO_MODE,
-      rdev: 0,
-      umask: 0,
-      xdata,
-    },
-  )
+  const loc = { ...request.loc, gfid: request.gfid }
+  const args = { loc, mode: S_IFREG | LINKTO_MODE, rdev: 0, umask: 0, xdata }
+  const uid = request.owner?.uid ?? 0
+  const gid = request.owner?.gid ?? 0
+  let reply = await request.on.mknod({ ...root, uid, gid }, args)
+  if (!reply.ok && reply.errno === Errno.EACCES) {
+    // Whose file it is need not be allowed to make names here: it is given to him afterwards.
+    reply = await request.on.mknod(root, args)
+    if (reply.ok) await giveTo(root, request, { uid, gid })
+  }
   if (reply.ok) return undefined
   if (reply.errno !== Errno.EEXIST) return reply
   // Anything else of that name is somebody's file: the name is taken.
@@ -79,6 +81,20 @@ export async function makeLinkto(
   if (!there.ok) return there
   const same = there.stat.gfid === request.gfid && isLinkto(volume, there.stat, there.xdata)
   return same ? undefined : reply
+}
+
+/** Makes a linkto file somebody's; that it fails matters in sticky directories only. */
+async function giveTo(
+  ctx: Ctx,
+  { loc, gfid, on }: LinktoRequest,
+  { uid, gid }: { uid: number; gid: number },
+): Promise<void> {
+  const stat = EMPTY_IATT.clone()
+  stat.uid = uid
+  stat.gid = gid
+  const xdata = new Dict().setString('glusterfs-internal-fop', 'yes')
+  const valid = SetAttr.UID | SetAttr.GID
+  await on.setattr(ctx, { loc: namelessLoc(loc, gfid), stat, valid, xdata })
 }
 
 /** Removes a name only if it is a linkto file that nobody has open. */
