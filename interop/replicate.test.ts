@@ -44,11 +44,16 @@ async function kill(site: Site, brick: number): Promise<void> {
 }
 
 async function healed(site: Site): Promise<void> {
-  await until('nothing is left to heal', HEAL_MS, async () => {
-    const info = await site.gluster(`volume heal ${VOLUME} info summary`)
-    const numbers = [...info.matchAll(/Total Number of entries: (\S+)/g)].map(match => match[1])
-    return numbers.length > 0 && numbers.every(number => number === '0') ? true : undefined
-  })
+  try {
+    await until('nothing is left to heal', HEAL_MS, async () => {
+      const info = await site.gluster(`volume heal ${VOLUME} info summary`)
+      const numbers = [...info.matchAll(/Total Number of entries: (\S+)/g)].map(match => match[1])
+      return numbers.length > 0 && numbers.every(number => number === '0') ? true : undefined
+    })
+  } catch (error) {
+    const why = await site.gluster(`--json volume heal ${VOLUME} info`)
+    throw new Error(`${String(error)}\n${why}`, { cause: error })
+  }
 }
 
 const storm = (rounds: number, ...places: string[]): string =>
