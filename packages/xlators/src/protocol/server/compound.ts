@@ -50,24 +50,30 @@ export interface CompoundCall {
 /** Runs the steps, or says why none of them was run. */
 export async function runCompound(call: CompoundCall): Promise<CompoundReply | Failure> {
   const { brick, session, ctx, squash, steps } = call
-  if (steps.at(-1)?.row === P.WRITE && mayWait(steps)) return failure(Errno.EINVAL)
+  const waits = mayWait(steps)
+  if (steps.at(-1)?.row === P.WRITE && waits) return failure(Errno.EINVAL)
   const replies: CompoundStepReply[] = []
   for (const { row, credential, args } of steps) {
     const handler = handlerOf(row)
     const caller = credential === undefined ? ctx : session.ctx(credential, squash)
     // A client that has gone has lost the locks of the steps before: nothing runs without them.
-    const result =
-      handler === undefined || session.closed
-        ? failure(session.closed ? Errno.ENOTCONN : Errno.EOPNOTSUPP)
-        : await handler({
-            brick,
-            session,
-            ctx: caller,
-            args: resolveFds(args, step => openedBy(replies[step])) as never,
-          })
-    const reply = structureOf(row, result)
-    replies.push({ row, reply })
-    if ((reply as FopStatus).ret < 0) break
+    if (handler === undefined || session.closed) {
+      const problem = failure(session.closed ? Errno.ENOTCONN : Errno.EOPNOTSUPP)
+      replies.push({ row, reply: structureOf(row, problem) })
+      break
+    }
+    const resolved = resolveFds(args, step => openedBy(replies[step])) as never
+    // Where a lock is waited for, only what follows is work that the session waits for.
+    const works = waits && !RANGE_LOCKS.has(row) && !NAME_LOCKS.has(row)
+    if (works) session.begun()
+    try {
+      const result = await handler({ brick, session, ctx: caller, args: resolved })
+      const reply = structureOf(row, result)
+      replies.push({ row, reply })
+      if ((reply as FopStatus).ret < 0) break
+    } finally {
+      if (works) session.ended()
+    }
   }
   return { ret: 0, errno: 0, steps: replies }
 }

@@ -204,7 +204,7 @@ export class Server implements Xlator {
     const run = async (ctx: Ctx): Promise<object> => {
       const reply = await runCompound({ brick, session, ctx, squash: this.#squash, steps })
       // Locks may have been granted to a client that has gone meanwhile.
-      if (session.closed) this.#self.clientGone(session.client)
+      if (session.closed) this.#dropLocks(session)
       return reply
     }
     this.#run(call, session, mayWait(steps), run)
@@ -229,12 +229,17 @@ export class Server implements Xlator {
       call.reply(structureOf(call.row, failure(Errno.ENOLCK)))
       return
     }
+    if (!waits) session.begun()
     run(session.ctx(call.credential, this.#squash)).then(
       result => {
         if (waits) this.#waited(session, result)
+        else session.ended()
         call.reply(structureOf(call.row, result))
       },
-      (bug: unknown) => this.#bug(call, bug),
+      (bug: unknown) => {
+        if (!waits) session.ended()
+        this.#bug(call, bug)
+      },
     )
   }
 
@@ -242,7 +247,7 @@ export class Server implements Xlator {
   #waited(session: Session, result: object): void {
     session.waiting -= 1
     // It was granted to a client that has gone meanwhile.
-    if (session.closed && !isFailure(result)) this.#self.clientGone(session.client)
+    if (session.closed && !isFailure(result)) this.#dropLocks(session)
   }
 
   /** A translator threw. Broken invariants end the process, anything else the call. */
@@ -292,14 +297,18 @@ export class Server implements Xlator {
       call.reply({ ret: -1, errno: result.errno, dict: reply.setInt('child_up', 0) })
       return
     }
-    if (!connection.open || connection.session !== undefined) {
+    const taken = (): boolean => !connection.open || connection.session !== undefined
+    const { client } = result.session
+    // The same client on a new connection: the old one is dead, its end was only not noticed.
+    for (let before; !taken() && (before = this.#clients.get(client)) !== undefined; ) {
+      const { session } = before
+      this.#leave(before)
+      await new Promise<void>(done => session.whenAtRest(done))
+    }
+    if (taken()) {
       call.reply({ ret: -1, errno: Errno.EINVAL, dict: undefined })
       return
     }
-    const { client } = result.session
-    // The same client on a new connection: the old one is dead, its end was only not noticed.
-    const before = this.#clients.get(client)
-    if (before !== undefined) this.#leave(before)
     connection.session = result
     this.#clients.set(client, result)
     env.log.info('a client is admitted', { client, brick: result.brick.child.name })
@@ -328,18 +337,28 @@ export class Server implements Xlator {
     const { session, brick } = client
     if (session.closed) return
     session.closed = true
-    if (this.#clients.get(session.client) === client) this.#clients.delete(session.client)
     session.connection.session = undefined
     this.#self.env.log.info('a client has gone', { client: session.client })
-    const ctx = { ...ROOT_CTX, client: session.client }
-    for (const fd of session.fds.clear()) {
-      brick.child
-        .flush(ctx, { fd })
-        .catch((bug: unknown) => {
-          this.#self.env.log.critical('a flush failed with an exception', { error: String(bug) })
-        })
-        .finally(() => fd.unref())
-    }
-    this.#self.clientGone(session.client)
+    session.whenAtRest(() => {
+      if (this.#clients.get(session.client) === client) this.#clients.delete(session.client)
+      const ctx = { ...ROOT_CTX, client: session.client }
+      for (const fd of session.fds.clear()) {
+        brick.child
+          .flush(ctx, { fd })
+          .catch((bug: unknown) => {
+            this.#self.env.log.critical('a flush failed with an exception', { error: String(bug) })
+          })
+          .finally(() => fd.unref())
+      }
+    })
+    this.#dropLocks(session)
+  }
+
+  /**
+   * What the client has begun is done under its locks: a write that a slow disk has not finished
+   * would else come after a heal, or after what the next holder of the lock has written.
+   */
+  #dropLocks(session: Session): void {
+    session.whenAtRest(() => this.#self.clientGone(session.client))
   }
 }

@@ -43,6 +43,9 @@ export class Session {
   /** Locks asked for and not granted yet. */
   waiting = 0
   closed = false
+  /** Fops that have begun and not ended, without those that wait for a lock. */
+  #running = 0
+  #atRest: (() => void)[] = []
 
   constructor(options: {
     connection: ServerConnection
@@ -62,6 +65,25 @@ export class Session {
     this.version = options.version
     this.opVersion = options.opVersion
     this.trusted = options.trusted
+  }
+
+  /** A fop begins that does something; `ended` must follow. */
+  begun(): void {
+    this.#running += 1
+  }
+
+  ended(): void {
+    this.#running -= 1
+    if (this.#running > 0 || this.#atRest.length === 0) return
+    const actions = this.#atRest
+    this.#atRest = []
+    for (const action of actions) action()
+  }
+
+  /** Calls back once nothing runs for it any more: at once, or when the last fop has ended. */
+  whenAtRest(action: () => void): void {
+    if (this.#running === 0) action()
+    else this.#atRest.push(action)
   }
 
   /** The caller of a request. */

@@ -1,0 +1,147 @@
+/** A client that goes while a brick works for it: what it has begun is done under its locks. */
+
+import {
+  type Ctx,
+  Errno,
+  type Fd,
+  inodeLoc,
+  LockCommand,
+  LockType,
+  type Log,
+  silentLog,
+  type TcpAddress,
+} from '@ashlar/core'
+import {
+  errnoOf,
+  good,
+  meddler,
+  meddlerOf,
+  memoryStorage,
+  TestVolume,
+  until,
+} from '@ashlar/testkit'
+import { tcpNetwork } from '@ashlar/transport'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { locks } from '../features/locks/index.ts'
+import { client } from './client/index.ts'
+import { type Server, server } from './server/index.ts'
+
+const UP_MS = 8000
+let brick: TestVolume
+let mounts: TestVolume[]
+/** The disk does no write before `release`. */
+let disk: Promise<void>
+let release: () => void
+/** Writes that have reached the disk's queue. */
+let queued = 0
+/** Clients of which the brick has noticed that they have gone. */
+let noticed = 0
+
+const log: Log = {
+  ...silentLog,
+  child: () => log,
+  info: text => {
+    if (text === 'a client has gone') noticed += 1
+  },
+}
+const serverOf = (): Server => brick.graph.xlator('server') as Server
+const clients = (): string[] =>
+  (serverOf().dump()['clients'] as { client: string }[]).map(each => each.client)
+
+async function mount(uuid: string): Promise<TestVolume> {
+  const { port } = serverOf().address as TcpAddress
+  const mounted = await TestVolume.start({
+    definitions: [client],
+    env: { network: tcpNetwork() },
+    uuid,
+    volfile: `
+volume client
+  type protocol/client
+  option remote-host 127.0.0.1
+  option remote-port ${port}
+  option remote-subvolume /b
+end-volume`,
+  })
+  mounts.push(mounted)
+  await until('the brick', UP_MS, () => mounted.events.some(each => each.kind === 'child-up'))
+  good(await mounted.lookup('/'))
+  return mounted
+}
+
+beforeEach(async () => {
+  mounts = []
+  queued = 0
+  noticed = 0
+  disk = new Promise(resolve => (release = resolve))
+  brick = await TestVolume.start({
+    definitions: [memoryStorage, meddler, locks, server],
+    env: { network: tcpNetwork(), log },
+    brick: true,
+    volfile: `
+volume memory
+  type testing/memory
+end-volume
+volume meddler
+  type testing/meddler
+  subvolumes memory
+end-volume
+volume /b
+  type features/locks
+  subvolumes meddler
+end-volume
+volume server
+  type protocol/server
+  option transport.socket.bind-address 127.0.0.1
+  option auth.addr./b.allow *
+  subvolumes /b
+end-volume`,
+  })
+  meddlerOf(brick.graph.xlator('meddler'))?.interfere(async fop => {
+    if (fop !== 'writev') return undefined
+    queued += 1
+    await disk
+    return undefined
+  })
+})
+afterEach(async () => {
+  release()
+  for (const mounted of mounts) await mounted.stop()
+  await brick.stop()
+})
+
+type Kind = 'inodelk' | 'lk'
+
+async function lock(volume: TestVolume, kind: Kind, fd: Fd): Promise<number> {
+  const ctx: Ctx = { ...volume.ctx, lkOwner: 'somebody' }
+  const whole = { type: LockType.WRLCK, whence: 0, start: 0n, len: 0n, pid: 1 }
+  const request = { command: LockCommand.SETLK, flock: { ...whole, lkOwner: ctx.lkOwner } }
+  const loc = inodeLoc(fd.inode)
+  return errnoOf(
+    kind === 'lk'
+      ? await volume.top.lk(ctx, { fd, ...request })
+      : await volume.top.inodelk(ctx, { loc, domain: 'd', ...request }),
+  )
+}
+
+test.each<Kind>(['inodelk', 'lk'])(
+  'a write that the disk has not finished when its client goes is done under its lock (%s)',
+  async kind => {
+    const [gone, other] = [await mount('gone'), await mount('other')]
+    const { fd } = good(await gone.create('/f'))
+    const seen = await other.open('/f')
+    expect(await lock(gone, kind, fd)).toBe(0)
+    const written = gone.writeFd(fd, 'of the client that goes')
+    await until('the write is on its way', UP_MS, () => queued === 1)
+    const [connection] = clients()
+    await gone.stop()
+    expect(errnoOf(await written)).toBe(Errno.ENOTCONN)
+    await until('the brick notices', UP_MS, () => noticed === 1)
+    expect(await lock(other, kind, seen)).toBe(Errno.EAGAIN)
+    expect(clients()).toContain(connection)
+    release()
+    await until('the lock is free', UP_MS, async () => (await lock(other, kind, seen)) === 0)
+    expect(clients()).not.toContain(connection)
+    expect(await other.read('/f')).toBe('of the client that goes')
+    seen.unref()
+  },
+)
