@@ -5,6 +5,7 @@
  *
  *     npm run bench -- [--rounds N] [--files N] [--listing N] [--tree N] [--mebibytes N]
  *                      [--seconds N] [--targets local,glusterfs,ashlar] [--rows BEGINNING,…] [--directory DIR]
+ *                      [--warm-up N]
  *                      [--volume 'distribute 2' | 'replica 2' | 'replica 3' | 'replica 3 arbiter 1']
  */
 
@@ -30,6 +31,8 @@ const OPTIONS = {
   tree: { type: 'string', default: '2000' },
   mebibytes: { type: 'string', default: '256' },
   seconds: { type: 'string', default: '3' },
+  /** Files of the uncounted round before; daemons that run for long have done as much. */
+  'warm-up': { type: 'string', default: '2000' },
   targets: { type: 'string', default: 'local,glusterfs,ashlar' },
   rows: { type: 'string' },
   volume: { type: 'string', default: 'distribute 2' },
@@ -64,18 +67,17 @@ async function measure(row: Row, directory: string, sizes: Sizes): Promise<numbe
   return done / ((performance.now() - start) / 1000)
 }
 
-const WARM_UP_FILES = 500
-
-/** A small uncounted round on every target. */
+/** An uncounted round of `files` files on every target. */
 async function warmUp(
   rows: readonly Row[],
   started: ReadonlyMap<Target, string>,
   sizes: Sizes,
+  files: number,
 ): Promise<void> {
   const small = {
     ...sizes,
-    files: WARM_UP_FILES,
-    listing: WARM_UP_FILES,
+    files,
+    listing: files,
     mebibytes: 32,
     seconds: 1,
   }
@@ -120,7 +122,7 @@ export async function throughput(words: readonly string[]): Promise<void> {
   try {
     const values = new Map<Row, Record<string, number[]>>(rows.map(row => [row, {}]))
     // Long-running daemons have compiled and cached what they use often: all get the same warm-up.
-    await warmUp(rows, started, sizes)
+    await warmUp(rows, started, sizes, Number(flags['warm-up']))
     for (let round = 0; round < Number(flags.rounds); round++) {
       for (const row of rows) {
         for (const [target, path] of started) {
