@@ -1,5 +1,5 @@
-import { inodeLoc, SetAttr } from '@ashlar/core'
-import { BrickSet, good, type SetGraph } from '@ashlar/testkit'
+import { Errno, failure, inodeLoc, SetAttr } from '@ashlar/core'
+import { BrickSet, errnoOf, good, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { replicate } from './index.ts'
 
@@ -47,4 +47,21 @@ it('does not take a name for that of a file which most bricks have under it no m
   for (const index of [0, 1]) good(await bricks.brick(index).unlink('/file'))
   const gfid = await bricks.write('/file', 'another', [0, 1])
   expect(good(await client.volume.lookup('/file')).stat.gfid).toBe(gfid)
+})
+
+// Met by two clients in one directory: the arbiter had been asked a moment later than the brick with data.
+it.each([
+  ['a moment ago', 1, 0],
+  ['and stays so', 99, Errno.ENOTCONN],
+])('looks again when a name was on the arbiter alone %s', async (_when, misses, errno) => {
+  await bricks.write('/file', 'content')
+  const other = await bricks.join(replicate, { 'quorum-type': 'auto', 'arbiter-count': '1' })
+  await other.cut(0)
+  let left = misses
+  other.meddler(1).interfere((fop, args) => {
+    if (fop !== 'lookup' || !('loc' in args) || args.loc.name !== 'file' || left === 0) return
+    left -= 1
+    return failure(Errno.ENOENT)
+  })
+  expect(errnoOf(await other.volume.lookup('/file'))).toBe(errno)
 })

@@ -72,9 +72,11 @@ export async function lookup(
     if (isAnothers(args, round)) return failure(Errno.ESTALE)
     if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
     const decided = await decide(parts, ctx, args, round)
-    if (!('ok' in decided)) return conclude(parts, ctx, args, decided)
     // Bricks are asked one after the other: names that change meanwhile look like a disagreement.
-    if (decided.errno !== Errno.EIO || attempt >= ATTEMPTS_MAX) return decided
+    const unsure =
+      'ok' in decided ? decided.errno === Errno.EIO : isArbiterAlone(set, round, decided)
+    if (!unsure || attempt >= ATTEMPTS_MAX)
+      return 'ok' in decided ? decided : conclude(parts, ctx, args, decided)
     await delay(set.env.clock, ATTEMPT_MS * 2 ** attempt)
   }
 }
@@ -180,6 +182,12 @@ async function byGoodDirectory(
   if (there === NOBODY) return failure(Errno.ENOENT)
   if (gfids(round, there).size > 1) return failure(Errno.EIO)
   return restricted(round, there)
+}
+
+/** What has the name keeps no data, and a brick that does says that there is no such name. */
+function isArbiterAlone({ dataBricks }: ReplicaSet, { asked, replies }: Round, by: Round): boolean {
+  if ((succeeded(by.replies) & dataBricks) !== NOBODY) return false
+  return (whose(replies, asked & dataBricks, isAnswer) & dataBricks) !== NOBODY
 }
 
 /** The brick knows whether the name is there. */
