@@ -4,10 +4,12 @@ import {
   type Ctx,
   Errno,
   type Fd,
+  Iatt,
   inodeLoc,
   LockCommand,
   LockType,
   type Log,
+  SetAttr,
   silentLog,
   type TcpAddress,
 } from '@ashlar/core'
@@ -29,10 +31,10 @@ import { type Server, server } from './server/index.ts'
 const UP_MS = 8000
 let brick: TestVolume
 let mounts: TestVolume[]
-/** The disk does no write before `release`. */
+/** The disk changes nothing before `release`. */
 let disk: Promise<void>
 let release: () => void
-/** Writes that have reached the disk's queue. */
+/** Changes that have reached the disk's queue. */
 let queued = 0
 /** Clients of which the brick has noticed that they have gone. */
 let noticed = 0
@@ -97,7 +99,7 @@ volume server
 end-volume`,
   })
   meddlerOf(brick.graph.xlator('meddler'))?.interfere(async fop => {
-    if (fop !== 'writev') return undefined
+    if (fop !== 'writev' && fop !== 'setattr') return undefined
     queued += 1
     await disk
     return undefined
@@ -145,3 +147,28 @@ test.each<Kind>(['inodelk', 'lk'])(
     seen.unref()
   },
 )
+
+test('so is what follows in a compound on a lock that was waited for', async () => {
+  const [gone, other] = [await mount('gone'), await mount('other')]
+  const { fd } = good(await gone.create('/f'))
+  const seen = await other.open('/f')
+  const loc = inodeLoc(fd.inode)
+  const ctx: Ctx = { ...gone.ctx, lkOwner: 'somebody' }
+  const flock = { type: LockType.WRLCK, whence: 0, start: 0n, len: 0n, pid: 1, lkOwner: 'somebody' }
+  const stat = Object.assign(new Iatt(), { mode: 0o600 })
+  const changed = gone.top.compound(ctx, {
+    steps: [
+      { fop: 'inodelk', args: { loc, domain: 'd', command: LockCommand.SETLKW, flock } },
+      { fop: 'setattr', args: { loc, stat, valid: SetAttr.MODE } },
+    ],
+  })
+  await until('the change is on its way', UP_MS, () => queued === 1)
+  await gone.stop()
+  await changed
+  await until('the brick notices', UP_MS, () => noticed === 1)
+  expect(await lock(other, 'inodelk', seen)).toBe(Errno.EAGAIN)
+  release()
+  await until('the lock is free', UP_MS, async () => (await lock(other, 'inodelk', seen)) === 0)
+  expect((await other.stat('/f')).mode & 0o777).toBe(0o600)
+  seen.unref()
+})

@@ -186,8 +186,9 @@ async function byGoodDirectory(
 
 /** What has the name keeps no data, and a brick that does says that there is no such name. */
 function isArbiterAlone({ dataBricks }: ReplicaSet, { asked, replies }: Round, by: Round): boolean {
-  if ((succeeded(by.replies) & dataBricks) !== NOBODY) return false
-  return (whose(replies, asked & dataBricks, isAnswer) & dataBricks) !== NOBODY
+  const there = succeeded(by.replies)
+  if (there === NOBODY || (there & dataBricks) !== NOBODY) return false
+  return whose(replies, asked & dataBricks, isAnswer) !== NOBODY
 }
 
 /** The brick knows whether the name is there. */
