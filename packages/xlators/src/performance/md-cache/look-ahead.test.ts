@@ -152,6 +152,24 @@ describe('look-ahead', () => {
       expect(world.outstanding).toEqual([])
     })
 
+    test('begins anew when what was listed has been told, and is asked for once more', async () => {
+      const found = async (): Promise<void> => {
+        for (let i = 0; i < RUN; i++) await asked(`found-${looked++}`, fileStat('found', 10))
+      }
+      await found()
+      await opened(undefined)
+      await read([listed('a'), listed('b'), listed('c'), listed('d')])
+      await found()
+      // It is all still to be told.
+      expect(world.outstanding).toEqual([])
+      expect(await asks('a')).toBe(false)
+      await found()
+      expect(world.outstanding).toEqual(['opendir'])
+      await opened(undefined)
+      await read([listed('b', fileStat('b', 12))])
+      expect(await lookup('b')).toMatchObject({ ok: true, stat: { mtime: 12 } })
+    })
+
     test('does not begin when nothing is to be kept', async () => {
       start({ 'md-cache-timeout': '0' })
       await scan(2 * RUN)

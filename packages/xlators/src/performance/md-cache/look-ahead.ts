@@ -110,6 +110,11 @@ class Listing {
   }
 }
 
+/** Enough of it was told: who asks bricks for names in spite of it reads the directory once more. */
+function isSpent({ ended, used, listed }: Listing): boolean {
+  return ended && used >= listed * USED_PART
+}
+
 /** How a directory is used. */
 class Usage {
   run = 0
@@ -268,8 +273,8 @@ export class LookAhead {
   #begin(ctx: Ctx, inode: Inode, usage: Usage, now: number): void {
     if (now < usage.restUntil || this.#parts.timeout() <= 0) return
     const before = this.#listings.get(inode.gfid)
-    // One that is under way, or whose names are known, may still be of use.
-    if (before !== undefined && this.#attributed.has(before)) return
+    // One that is under way, or has not told much of what it knows, may still be of use.
+    if (before !== undefined && this.#attributed.has(before) && !isSpent(before)) return
     this.#judge(usage, now)
     if (now < usage.restUntil) return
     if (before !== undefined) this.#drop(before)

@@ -30,6 +30,7 @@ import {
   type XlatorSelf,
 } from '@ashlar/core'
 import { openBehindOptions } from './options.ts'
+import { RecentRights, type Rights } from './recent-rights.ts'
 
 type Self = XlatorSelf<typeof openBehindOptions>
 
@@ -39,13 +40,6 @@ const S_IRUSR = 0o400
 /** With any of these an open is more than a promise to read. */
 const NOT_DELAYED =
   OpenFlag.ACCMODE | OpenFlag.TRUNC | OpenFlag.CREAT | OpenFlag.DIRECT | OpenFlag.DIRECTORY
-
-/** Who may open a file, as a reply has told. */
-interface Rights {
-  readonly uid: number
-  readonly mode: number
-  readonly at: number
-}
 
 /** An fd that is open for its user and, so far, nowhere else. */
 class Delayed {
@@ -66,6 +60,9 @@ class OpenBehind implements Xlator {
   readonly #child: Subvolume
   readonly #delayed
   readonly #rights
+  readonly #listed = new RecentRights(RIGHTS_MS)
+  /** When rights were last changed through this client. */
+  #changedAt = -Infinity
   #downAt = -Infinity
   #early = 0
   #sent = 0
@@ -78,7 +75,7 @@ class OpenBehind implements Xlator {
   }
 
   dump(): Readonly<Record<string, unknown>> {
-    return { answeredEarly: this.#early, openedLater: this.#sent }
+    return { answeredEarly: this.#early, openedLater: this.#sent, listed: this.#listed.count }
   }
 
   notify(event: GraphEvent): void {
@@ -86,6 +83,7 @@ class OpenBehind implements Xlator {
       this.#downAt = this.#self.env.clock.monotonic()
     else if (event.kind === 'cache-invalidation') {
       const inode = this.#self.inodes.find(event.change.gfid)
+      this.#listed.delete(event.change.gfid)
       if (inode !== undefined) this.#rights.set(inode, undefined)
     }
     this.#self.notify(event)
@@ -99,11 +97,17 @@ class OpenBehind implements Xlator {
   }
 
   async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
+    const asked = this.#self.env.clock.monotonic()
     const reply = await this.#child.readdirp(ctx, args)
     if (!reply.ok) return reply
+    const at = reply.askedAt ?? asked
+    // It may tell of what was so before a change of ours.
+    if (at <= this.#changedAt) return reply
     for (const { stat } of reply.entries) {
-      const inode = stat.gfid === NULL_GFID ? undefined : this.#self.inodes.find(stat.gfid)
+      if (stat.gfid === NULL_GFID) continue
+      const inode = this.#self.inodes.find(stat.gfid)
       if (inode !== undefined) this.#learn(inode, stat)
+      else if (stat.isRegular) this.#listed.set(stat.gfid, { uid: stat.uid, mode: stat.mode, at })
     }
     return reply
   }
@@ -196,7 +200,7 @@ class OpenBehind implements Xlator {
   #mayWait(ctx: Ctx, { loc, flags, xdata }: FopArgs['open']): boolean {
     if (this.#self.options['pass-through'] || xdata !== undefined) return false
     if ((flags & NOT_DELAYED) !== OpenFlag.RDONLY) return false
-    const rights = this.#rights.get(loc.inode)
+    const rights = this.#rights.get(loc.inode) ?? this.#listed.get(loc.inode.gfid)
     if (rights === undefined || rights.at <= this.#downAt) return false
     if (this.#self.env.clock.monotonic() - rights.at >= RIGHTS_MS) return false
     return ctx.uid === 0 || (ctx.uid === rights.uid && (rights.mode & S_IRUSR) !== 0)
@@ -208,7 +212,14 @@ class OpenBehind implements Xlator {
     const rights = stat.isRegular
       ? { uid: stat.uid, mode: stat.mode, at: env.clock.monotonic() }
       : undefined
+    this.#listed.delete(stat.gfid)
     this.#rights.set(known, rights)
+  }
+
+  #forget(inode: Inode): void {
+    this.#changedAt = this.#self.env.clock.monotonic()
+    this.#listed.delete(inode.gfid)
+    this.#rights.set(inode, undefined)
   }
 
   /** Sends the open, once. */
@@ -242,9 +253,9 @@ class OpenBehind implements Xlator {
 
   async #changing<R>(inode: Inode, change: () => Promise<R>): Promise<R> {
     await this.#openAll(inode)
-    this.#rights.set(inode, undefined)
+    this.#forget(inode)
     const reply = await change()
-    this.#rights.set(inode, undefined)
+    this.#forget(inode)
     return reply
   }
 }

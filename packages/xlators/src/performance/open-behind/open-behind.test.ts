@@ -144,6 +144,75 @@ describe('open-behind', () => {
     expect((await open()).early).toBe(false)
   })
 
+  describe('a file that was only listed', () => {
+    const list = async (during: () => Promise<void> = async () => {}, age = 0): Promise<void> => {
+      const fd = world.graph.openFd(world.graph.inodes.root, { flags: 0, pid: 1 })
+      const askedAt = world.clock.monotonic() - age
+      const reply = world.graph.top.readdirp(ROOT_CTX, { fd, size: 1000, offset: 0n })
+      await settled()
+      await during()
+      const stat = fileStat('new', 10, 5)
+      stat.uid = OWNER
+      const entry = { name: 'new', ino: 1n, offset: 1n, type: 8, stat }
+      await world
+        .waiting('readdirp')
+        .answer({ ok: true, entries: [entry], eof: true, ...(age > 0 ? { askedAt } : {}) })
+      await reply
+      fd.unref()
+      // Looked up above us: we hear nothing of it.
+      inode = world.file('new')
+    }
+    const as = (uid: number): Ctx => ({ ...ROOT_CTX, uid, gid: uid })
+
+    test('is open at once for a second, for who may read it', async () => {
+      await list()
+      expect((await open()).early).toBe(true)
+      expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(true)
+      expect((await open(OpenFlag.RDONLY, as(OWNER + 1))).early).toBe(false)
+      world.clock.advance(1000)
+      expect((await open()).early).toBe(false)
+    })
+
+    test('as it was when the brick was asked', async () => {
+      await list(async () => {}, 600)
+      world.clock.advance(400)
+      expect((await open()).early).toBe(false)
+    })
+
+    const chmod = async (of: Inode): Promise<void> => {
+      const args = { loc: inodeLoc(of), stat: fileStat('x', 1), valid: 1 }
+      const reply = world.graph.top.setattr(ROOT_CTX, args)
+      await settled()
+      await world.waiting('setattr').answer(failure(Errno.EIO))
+      await reply
+    }
+
+    test('is not when this client changes rights meanwhile, or its own later', async () => {
+      world.clock.advance(1)
+      await list(() => chmod(inode))
+      expect((await open()).early).toBe(false)
+      world.clock.advance(1)
+      await list()
+      await chmod(inode)
+      expect((await open()).early).toBe(false)
+    })
+
+    test('is not when somebody else has changed it', async () => {
+      await list()
+      world.notify({
+        kind: 'cache-invalidation',
+        change: { gfid: inode.gfid, flags: 1, stat: fileStat('new', 11) },
+      } as never)
+      expect((await open()).early).toBe(false)
+    })
+
+    test('is not when a brick has gone since', async () => {
+      await list()
+      world.notify({ kind: 'child-down' })
+      expect((await open()).early).toBe(false)
+    })
+  })
+
   test('opens for writing, to truncate and O_DIRECT go to the brick', async () => {
     await lookup()
     for (const flags of [OpenFlag.RDWR, OpenFlag.WRONLY, OpenFlag.TRUNC, OpenFlag.DIRECT])

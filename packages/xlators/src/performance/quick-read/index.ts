@@ -31,6 +31,7 @@ import {
 import { contentChanges } from '../content-changes.ts'
 import { ListedContents } from './listed-contents.ts'
 import { quickReadOptions } from './options.ts'
+import { ReadingShare } from './reading-share.ts'
 import { SmallFile, SmallFiles } from './small-files.ts'
 
 type Self = XlatorSelf<typeof quickReadOptions>
@@ -45,8 +46,8 @@ const CHANGED = UpcallFlag.SIZE | UpcallFlag.TIMES | UpcallFlag.FORGET | UpcallF
 const PATIENCE = 64
 /** How many of them one read of a small file makes good. */
 const READ_WEIGHT = 2
-/** So many contents that came with a listing count as one. */
-const LISTED_WEIGHT = 8
+/** Contents of listings that may wait to be read; with more no others are asked for. */
+const LISTED_MAX = 4096
 
 class QuickRead implements Xlator {
   readonly #self: Self
@@ -54,6 +55,7 @@ class QuickRead implements Xlator {
   readonly #key
   readonly #files: SmallFiles
   readonly #listed = new ListedContents()
+  readonly #share = new ReadingShare()
   #expiring = false
   /** From 0, content is not asked for, to PATIENCE. */
   #interest = PATIENCE / 2
@@ -87,6 +89,7 @@ class QuickRead implements Xlator {
       hits: this.#hits,
       misses: this.#misses,
       interest: this.#interest,
+      share: this.#share.share,
     }
   }
 
@@ -110,6 +113,7 @@ class QuickRead implements Xlator {
     const { loc, xdata } = args
     if (this.#self.options['pass-through'] || loc.inode.isDirectory)
       return this.#child.lookup(ctx, args)
+    if (loc.name !== '') this.#share.lookedUp()
     const known = this.#key.get(loc.inode)
     const asks = loc.name !== '' && known?.content === undefined && this.#interest > 0
     const generation = known?.generation ?? 0
@@ -142,15 +146,14 @@ class QuickRead implements Xlator {
   /** A listing, with the contents of small files while such are read. */
   async #list(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
     const limit = this.#self.options['max-file-size']
-    if (this.#interest <= PATIENCE / 2 || this.#self.options['pass-through'] || limit === 0)
-      return this.#child.readdirp(ctx, args)
+    const asks = this.#share.isWorth && this.#listed.count < LISTED_MAX && limit > 0
+    if (!asks || this.#self.options['pass-through']) return this.#child.readdirp(ctx, args)
     const xdata = (args.xdata?.clone() ?? new Dict()).setUint(LISTED_CONTENT, limit)
     let reply: Reply<'readdirp'> | undefined
-    const came = await this.#listed.during(
+    await this.#listed.during(
       async () => (reply = await this.#child.readdirp(ctx, { ...args, xdata })),
       this.#now(),
     )
-    this.#interest -= Math.min(this.#interest, came / LISTED_WEIGHT)
     this.#expire()
     return reply as Reply<'readdirp'>
   }
@@ -162,7 +165,7 @@ class QuickRead implements Xlator {
     const timeout = this.#self.options['cache-timeout'] * 1000
     this.#self.env.clock.after(timeout, () => {
       this.#expiring = false
-      this.#listed.expire(this.#now() - timeout)
+      this.#share.expired(this.#listed.expire(this.#now() - timeout))
       this.#expire()
     })
   }
@@ -175,6 +178,7 @@ class QuickRead implements Xlator {
     if (listed === undefined) return undefined
     const file = this.#key.obtain(inode, () => new SmallFile())
     if (file.changing > 0) return undefined
+    this.#share.took()
     this.#files.keep(file, listed.content)
     file.describe(listed.stat)
     file.validatedAt = listed.at
@@ -229,6 +233,7 @@ class QuickRead implements Xlator {
 
   #interested(): void {
     this.#interest = Math.min(PATIENCE, this.#interest + READ_WEIGHT)
+    this.#share.read()
   }
 
   #asking(xdata: Dict | undefined): Dict {

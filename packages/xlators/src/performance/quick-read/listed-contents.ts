@@ -25,27 +25,24 @@ export class ListedContents {
   #listings = 0
   readonly #changed = new Set<Gfid>()
 
-  /** Runs a listing that is to bring contents, and takes them in. The result is how many came. */
+  /** Runs a listing that is to bring contents, and takes them in. */
   async during(
     list: () => Promise<ReaddirpReply | { readonly ok: false }>,
     now: number,
-  ): Promise<number> {
+  ): Promise<void> {
     this.#listings += 1
     const reply = await list()
     this.#listings -= 1
-    let count = 0
     if (reply.ok) {
       for (const { stat, dict } of reply.entries) {
         const content = dict?.getBytes(LISTED_CONTENT)
         if (content === undefined) continue
         dict?.delete(LISTED_CONTENT)
-        count += 1
         if (stat.isRegular && stat.size === content.length && !this.#changed.has(stat.gfid))
           this.#keep(stat.gfid, { stat, content, at: reply.askedAt ?? now })
       }
     }
     if (this.#listings === 0) this.#changed.clear()
-    return count
   }
 
   /** The content, if it was asked for later than `since`; it is handed over. */
@@ -73,12 +70,15 @@ export class ListedContents {
     if (!same) this.#drop(now.gfid, known)
   }
 
-  /** What was asked for before `since` is of no use. */
-  expire(since: number): void {
+  /** What was asked for before `since` is of no use. The result is how many those were. */
+  expire(since: number): number {
+    let count = 0
     for (const [gfid, known] of this.#contents) {
-      if (known.at > since) return
+      if (known.at > since) break
       this.#drop(gfid, known)
+      count += 1
     }
+    return count
   }
 
   get bytes(): number {

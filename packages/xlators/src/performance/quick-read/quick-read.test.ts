@@ -229,6 +229,39 @@ describe('quick-read', () => {
       expect(await readOther()).toBe('listed')
     })
 
+    test('are asked for again as soon as files are read, whatever went unread before', async () => {
+      await readMany()
+      for (let i = 0; i < 20; i++) {
+        await list('listed')
+        world.clock.advance(1000)
+        await lookup('text')
+      }
+      expect(await list('listed')).toBe(false)
+      for (let i = 0; i < 7; i++) {
+        await lookup('text')
+        await read()
+      }
+      expect(await list('listed')).toBe(true)
+    })
+
+    test('are not asked for while attributes alone are looked at, whatever was read before', async () => {
+      await readMany()
+      for (let i = 0; i < 7; i++) await lookup('text')
+      expect(await list('listed')).toBe(false)
+    })
+
+    test('are not asked for when those that came were hardly read', async () => {
+      await readMany()
+      expect(await list('listed')).toBe(true)
+      world.clock.advance(1000)
+      expect(await list('listed')).toBe(false)
+      await readMany()
+      await list('listed')
+      await readOther()
+      world.clock.advance(1000)
+      expect(await list('listed')).toBe(true)
+    })
+
     test('are good for a second', async () => {
       await readMany()
       await list('listed')
