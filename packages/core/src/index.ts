@@ -7,6 +7,7 @@
 import './buffer.ts'
 
 export * from './assert.ts'
+export * from './buffer-pool.ts'
 export * from './compound.ts'
 export * from './context.ts'
 export * from './device.ts'

@@ -9,6 +9,7 @@
 import {
   type Address,
   addressText,
+  BufferPool,
   type Env,
   Errno,
   type Failure,
@@ -17,7 +18,6 @@ import {
 } from '@ashlar/core'
 import {
   AcceptStatus,
-  BufferPool,
   type Credential,
   decodeCall,
   decodeMessageStart,
@@ -31,7 +31,7 @@ import {
   type Reader,
   WireError,
 } from '@ashlar/wire'
-import { type ConnectionEvents, RpcConnection } from './connection.ts'
+import { type ConnectionEvents, type Recyclable, RpcConnection } from './connection.ts'
 
 /** Memory of large replies that is kept for the next ones. */
 const SPARE_RECORDS_MAX = 4
@@ -83,11 +83,6 @@ export interface RpcClientOptions {
   readonly connectTimeoutMs?: number
   /** Longest wait before a new attempt. */
   readonly retryMaxMs?: number
-}
-
-/** A reply with a payload: calling `done` gives its memory to later replies. */
-export interface Recyclable {
-  done?: () => void
 }
 
 class Pending {

@@ -5,8 +5,8 @@
  * the connection; nothing else does from here.
  */
 
-import type { Clock, Stream, StreamHandler } from '@ashlar/core'
-import { type BufferPool, Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
+import type { BufferPool, Clock, Stream, StreamHandler } from '@ashlar/core'
+import { Reader, RecordAssembler, WireError, Writer } from '@ashlar/wire'
 
 /** So much unsent data is handed to the system at once instead of at the end of the turn. */
 const FLUSH_BYTES = 512 * 1024
@@ -24,6 +24,14 @@ export interface ConnectionEvents {
   closed(reason: string): void
 }
 
+/**
+ * A reply with a payload. `done` gives its memory to later ones: of a reply that was received, its reader
+ * calls it; of one that is sent, the server, once all of it has been handed to the system.
+ */
+export interface Recyclable {
+  done?: (() => void) | undefined
+}
+
 export class RpcConnection implements StreamHandler {
   /** Encode between `writer.beginRecord()` and `send()`. */
   readonly writer = new Writer()
@@ -36,6 +44,9 @@ export class RpcConnection implements StreamHandler {
   #lazy = false
   #closed = false
   #reason: string | undefined
+  /** To be called when what is written, or has been handed to the stream, is sent. */
+  #unsent: (() => void)[] = []
+  #leaving: (() => void)[] = []
   /** Grows with everything that arrives: the peer's sign of life, to compare. */
   activity = 0
 
@@ -78,10 +89,12 @@ export class RpcConnection implements StreamHandler {
 
   /**
    * Ends the record that is being written and sees that it leaves soon: with this turn of the event
-   * loop, or, when it is `lazy`, together with the next one.
+   * loop, or, when it is `lazy`, together with the next one. `sent` is called when the system has it;
+   * never, when the connection ends before.
    */
-  send(lazy = false): void {
+  send(lazy = false, sent?: () => void): void {
     this.writer.endRecord()
+    if (sent !== undefined) this.#unsent.push(sent)
     if (this.writer.length >= FLUSH_BYTES) {
       this.flush()
     } else if (lazy && this.#clock !== undefined) {
@@ -105,7 +118,9 @@ export class RpcConnection implements StreamHandler {
   }
 
   flush(): void {
-    if (this.writer.length > 0) this.#stream?.write(this.writer.take())
+    if (this.writer.length === 0 || this.#stream === undefined) return
+    this.#leaving.push(...this.#unsent.splice(0))
+    this.#stream.write(this.writer.take())
   }
 
   /** Sends what is written and ends the connection. */
@@ -138,12 +153,15 @@ export class RpcConnection implements StreamHandler {
 
   drained(): void {
     this.writer.rewind()
+    for (const sent of this.#leaving.splice(0)) sent()
     this.#events.drained?.()
   }
 
   closed(reason: string): void {
     if (this.#closed) return
     this.#closed = true
+    this.#unsent = []
+    this.#leaving = []
     this.#events.closed(this.#reason ?? reason)
   }
 }

@@ -4,5 +4,6 @@
  */
 
 export * from './client.ts'
+export type { Recyclable } from './connection.ts'
 export * from './server.ts'
 export * from './tcp-network.ts'

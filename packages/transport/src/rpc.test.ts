@@ -407,6 +407,56 @@ describe('a server', () => {
     expect(done.every(reply => !isFailure(reply))).toBe(true)
   })
 
+  describe('is told when a payload has been sent', () => {
+    /** Answers with memory that is used for something else as soon as it is given back. */
+    const lending = () => {
+      const lent = { given: 0, back: 0 }
+      const answer = (call: IncomingCall): void => {
+        const { size } = call.args as { size: number }
+        const data = pattern(size)
+        lent.given += 1
+        const done = (): void => {
+          lent.back += 1
+          data.fill(0)
+        }
+        call.reply({ ret: size, errno: 0, stat: EMPTY_IATT, size, xdata: undefined, data, done })
+      }
+      return { lent, answer }
+    }
+
+    test('all of it, and not before', async () => {
+      const { lent, answer } = lending()
+      const { address } = await serve(answer)
+      const client = await connected(() => address)
+      const sizes = Array.from({ length: 40 }, (_, i) => (i % 4 === 0 ? 4096 : 1 << 20))
+      await Promise.all(
+        sizes.map(async size => {
+          const got = await client.call(fopProgram, P.READ, read(size))
+          if (isFailure(got)) throw new Error('read failed')
+          expect(got.data.equals(pattern(size))).toBe(true)
+        }),
+      )
+      await until('all memory to be back', () => lent.back === lent.given)
+    })
+
+    test('never, when the connection ends before', async () => {
+      const { lent, answer } = lending()
+      const held: IncomingCall[] = []
+      const { server, address } = await serve(call => held.push(call))
+      const client = await connected(() => address)
+      const replies = Array.from({ length: 64 }, () =>
+        client.call(fopProgram, P.READ, read(1 << 20)),
+      )
+      await until('the calls', () => held.length === 64)
+      held.forEach(answer)
+      client.stop()
+      await Promise.all(replies)
+      await until('its end', () => server.connections.size === 0)
+      expect(lent.given).toBe(64)
+      expect(lent.back).toBeLessThan(64)
+    })
+  })
+
   test('refuses connections beyond its limit', async () => {
     const { server, address } = await serve(echo, { connectionsMax: 1 })
     await connected(() => address)

@@ -6,11 +6,17 @@
  * and answered before anything else is asked, so that a slow disk never looks like a dead server.
  */
 
-import { type Address, assert, type Env, type Listener, type Stream } from '@ashlar/core'
+import {
+  type Address,
+  assert,
+  BufferPool,
+  type Env,
+  type Listener,
+  type Stream,
+} from '@ashlar/core'
 import {
   AcceptStatus,
   type AnyProcedure,
-  BufferPool,
   callbackProgram,
   type Credential,
   decodeCall,
@@ -28,7 +34,7 @@ import {
   RPC_VERSION,
   WireError,
 } from '@ashlar/wire'
-import { RpcConnection } from './connection.ts'
+import { type Recyclable, RpcConnection } from './connection.ts'
 
 const CONNECTIONS_MAX = 16_384
 /** Unanswered calls of one connection at which it is no longer read (those that may block aside). */
@@ -174,7 +180,7 @@ export class IncomingCall<Q = unknown> {
     if (counted) connection.began()
   }
 
-  /** Answers with a value of the row's reply. */
+  /** Answers with a value of the row's reply; one with a payload may be Recyclable. */
   reply(value: unknown): void {
     this.#finish()
     if (!this.connection.open) return
@@ -184,7 +190,10 @@ export class IncomingCall<Q = unknown> {
     try {
       encodeReply(writer, this.xid, AcceptStatus.SUCCESS)
       this.row.reply.encode(writer, value)
-      rpc.send()
+      const { payload } = this.row
+      const last =
+        payload === 'reply' || payload === 'both' ? (value as Recyclable).done : undefined
+      rpc.send(false, last)
     } catch (error) {
       writer.abortRecord()
       if (!(error instanceof WireError)) throw error

@@ -71,7 +71,9 @@ class SocketStream implements Stream {
     if (last > 0) socket.uncork()
   }
 
-  readonly #onWritten = (): void => {
+  readonly #onWritten = (error?: Error | null): void => {
+    // Where it failed the system may still hold what was written.
+    if (error instanceof Error) return
     if (this.#socket.writableLength === 0 && !this.#socket.destroyed) this.#handler.drained()
   }
 

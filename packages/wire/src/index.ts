@@ -4,7 +4,6 @@
  * No I/O. Every bad input gives a WireError, and no length from the wire is believed unchecked.
  */
 
-export * from './buffer-pool.ts'
 export * from './codec.ts'
 export * from './credential.ts'
 export * from './dict.ts'

@@ -5,7 +5,7 @@
  * complete gets a buffer of its own length, into which the stream then reads directly.
  */
 
-import type { BufferPool } from './buffer-pool.ts'
+import type { BufferPool } from '@ashlar/core'
 import { WireError } from './error.ts'
 
 /** Bit 31 of a fragment's header: the record ends with it. */

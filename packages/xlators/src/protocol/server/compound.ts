@@ -18,6 +18,7 @@ import {
   opensFd,
   resolveFds,
 } from '@ashlar/wire'
+import type { Recyclable } from '@ashlar/transport'
 import type { Brick } from './brick.ts'
 import { handlerOf } from './fops.ts'
 import { structureOf } from './replies.ts'
@@ -75,7 +76,9 @@ export async function runCompound(call: CompoundCall): Promise<CompoundReply | F
       if (works) session.ended()
     }
   }
-  return { ret: 0, errno: 0, steps: replies }
+  const { done } = (replies.at(-1)?.reply ?? {}) as Recyclable
+  const reply: CompoundReply & Recyclable = { ret: 0, errno: 0, steps: replies, done }
+  return reply
 }
 
 function openedBy(step: CompoundStepReply | undefined): number {

@@ -245,6 +245,7 @@ on(P.READ, ({ brick, session, ctx, args: { gfid, fd: number, size, offset, flags
       size: length,
       xdata: reply.xdata,
       data: reply.data,
+      done: reply.done,
     }
   }),
 )

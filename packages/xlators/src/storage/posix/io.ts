@@ -5,6 +5,7 @@
  */
 
 import {
+  BufferPool,
   type Ctx,
   Dict,
   EMPTY_IATT,
@@ -27,6 +28,8 @@ import { releaseUnlinked } from './remove.ts'
 const WRITE_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
 /** Writes from here on are copied by a thread while the loop takes in the next. */
 const THREAD_WRITE_BYTES = 256 * 1024
+/** Memory of reads from here on is used again. */
+const POOLED_BYTES = 64 * 1024
 /** Reads up to here are not measured against the file first. */
 const PLAIN_READ_BYTES = 1024 * 1024
 /** Reads of a descriptor in a row that found nothing in memory, until it is no longer expected. */
@@ -49,6 +52,7 @@ const NOT_FOR_BACKEND = OpenFlag.CREAT | OpenFlag.EXCL | OpenFlag.NOCTTY | OpenF
 export class DataPath {
   readonly #brick: Brick
   readonly #batch: BatchSync
+  readonly #pool = new BufferPool()
   #slowUntil = Number.NEGATIVE_INFINITY
 
   constructor(brick: Brick) {
@@ -96,7 +100,8 @@ export class DataPath {
     try {
       const size = this.#readable(borrowed.fd, args)
       if (size < 0) return failure(-size)
-      const buffer = Buffer.allocUnsafeSlow(size)
+      const memory = this.#memory(size)
+      const buffer = memory.length === size ? memory : memory.subarray(0, size)
       let length = this.#readMemory(borrowed.fd, buffer, args)
       // In memory only in part: the rest is the disk's.
       if (
@@ -117,10 +122,15 @@ export class DataPath {
         data: length === size ? buffer : buffer.subarray(0, length),
         stat,
         eof: args.offset + length >= stat.size,
+        done: size < POOLED_BYTES ? undefined : () => this.#pool.give(memory),
       }
     } finally {
       borrowed.done()
     }
+  }
+
+  #memory(size: number): Buffer {
+    return size < POOLED_BYTES ? Buffer.allocUnsafeSlow(size) : this.#pool.take(size)
   }
 
   /**

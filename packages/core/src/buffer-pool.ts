@@ -1,6 +1,6 @@
 /**
- * BufferPool: memory for large records, used again and again. Fresh memory of this size costs a page
- * fault for each 4 KiB, as much as copying the data into it.
+ * BufferPool: memory for large records and reads, used again and again. Fresh memory of this size costs a
+ * page fault for each 4 KiB, as much as copying the data into it, and calls the garbage collector often.
  */
 
 /** Memory is handed out in multiples of this, so that records of about one size share it. */
