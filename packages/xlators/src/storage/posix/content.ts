@@ -85,10 +85,18 @@ function contentOf(
   const path = brick.handles.path(gfid)
   const fd = sys.openat(sys.AT_FDCWD, path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
   if (fd < 0) return undefined
-  const length = sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
+  const { readPace } = brick
+  const length = readPace.isQuick(size)
+    ? readPace.measured(() => sys.pread(fd, content, 0))
+    : sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
   if (length !== -Errno.EAGAIN && length !== -Errno.EOPNOTSUPP && length >= size) {
     sys.close(fd)
     return content
+  }
+  if (readPace.isTried(size)) {
+    const read = readPace.measured(() => sys.pread(fd, content, 0))
+    sys.close(fd)
+    return read === size ? content : undefined
   }
   return sys.preadAsync(fd, content, 0).then(read => {
     sys.close(fd)

@@ -102,17 +102,10 @@ export class DataPath {
       if (size < 0) return failure(-size)
       const memory = this.#memory(size)
       const buffer = memory.length === size ? memory : memory.subarray(0, size)
-      let length = this.#readMemory(borrowed.fd, buffer, args)
-      // In memory only in part: the rest is the disk's.
-      if (
-        length === -Errno.EAGAIN ||
-        length === -Errno.EOPNOTSUPP ||
-        (length > 0 && length < size)
-      ) {
-        const rest = length > 0 ? buffer.subarray(length) : buffer
-        const more = await sys.preadAsync(borrowed.fd, rest, args.offset + Math.max(0, length))
-        length = more < 0 ? (length > 0 ? length : more) : Math.max(0, length) + more
-      }
+      const { readPace } = brick
+      const length = readPace.isQuick(size)
+        ? readPace.measured(() => sys.pread(borrowed.fd, buffer, args.offset))
+        : await this.#read(borrowed.fd, buffer, args)
       if (length < 0) return failure(-length)
       const result = sys.fstat(borrowed.fd, brick.stat)
       if (result < 0) return failure(-result)
@@ -131,6 +124,22 @@ export class DataPath {
 
   #memory(size: number): Buffer {
     return size < POOLED_BYTES ? Buffer.allocUnsafeSlow(size) : this.#pool.take(size)
+  }
+
+  /** From memory what is there; in part only: the rest is the disk's. */
+  #read(fd: number, buffer: Buffer, args: FopArgs['readv']): number | Promise<number> {
+    const known = this.#readMemory(fd, buffer, args)
+    const isCold = known === -Errno.EAGAIN || known === -Errno.EOPNOTSUPP
+    if (!isCold && (known <= 0 || known === buffer.length)) return known
+    const there = Math.max(0, known)
+    const more = this.#readDisk(fd, buffer.subarray(there), args.offset + there)
+    const sum = (read: number): number => (read < 0 ? (there > 0 ? there : read) : there + read)
+    return typeof more === 'number' ? sum(more) : more.then(sum)
+  }
+
+  #readDisk(fd: number, buffer: Buffer, offset: number): number | Promise<number> {
+    if (!this.#brick.readPace.isTried(buffer.length)) return sys.preadAsync(fd, buffer, offset)
+    return this.#brick.readPace.measured(() => sys.pread(fd, buffer, offset))
   }
 
   /**
