@@ -129,8 +129,14 @@ class Rebuild {
   }
 }
 
+/** Paths below `directory`, of the brick's own part or of all others. Symbolic links are not followed. */
 function tree(directory: string, hidden = false): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  const below = (path: string): string[] =>
+    readdirSync(`${directory}/${path}`, { withFileTypes: true }).flatMap(entry => {
+      const child = path === '' ? entry.name : `${path}/${entry.name}`
+      return entry.isDirectory() ? [child, ...below(child)] : [child]
+    })
+  return below('')
     .filter(path => path.startsWith('.glusterfs') === hidden)
     .toSorted((one, other) => (one < other ? -1 : 1))
 }
