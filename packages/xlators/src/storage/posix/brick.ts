@@ -37,7 +37,7 @@ import {
   touchOf,
 } from './mdata.ts'
 import type { posixOptions } from './options.ts'
-import { ReadPace } from './read-pace.ts'
+import { DiskPace } from './disk-pace.ts'
 import type { XattrSpace } from './xattr-space.ts'
 
 export type Self = XlatorSelf<typeof posixOptions>
@@ -97,7 +97,7 @@ export class Brick {
   reserveReached = false
   /** Scratch of the synchronous sections. */
   readonly stat = new sys.Stat()
-  readonly readPace: ReadPace
+  readonly pace: DiskPace
   readonly #dirty = new Map<Gfid, Inode>()
   #flushTimer: { cancel(): void } | undefined
 
@@ -112,7 +112,7 @@ export class Brick {
     this.handles = new Handles(options.root, options.rootFd, options.xattrs)
     this.inodes = self.contextKey<InodeState>()
     this.fds = self.contextKey<FdState>()
-    this.readPace = new ReadPace(self.env.clock)
+    this.pace = new DiskPace(self.env.clock)
   }
 
   close(): void {

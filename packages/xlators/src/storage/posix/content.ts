@@ -4,6 +4,7 @@
  * slow disk keeps nobody waiting but who asked for it.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import {
   type Ctx,
   Dict,
@@ -23,6 +24,8 @@ export const CONTENT_KEY = 'glusterfs.content'
 /** Larger files are not sent along, whatever is asked. */
 export const CONTENT_BYTES_MAX = 1024 * 1024
 
+/** So long others wait for a listing at a time. */
+export const TURN_MS = 4
 /** Contents that are read side by side for a listing. */
 const BATCH = 16
 
@@ -55,7 +58,13 @@ export async function withContents(
   entries: readonly DirentPlus[],
 ): Promise<DirentPlus[]> {
   const described: DirentPlus[] = []
+  const { clock } = brick.self.env
+  let turn = clock.monotonic()
   for (let from = 0; from < entries.length; from += BATCH) {
+    if (clock.monotonic() - turn > TURN_MS) {
+      await setImmediate()
+      turn = clock.monotonic()
+    }
     const batch = entries.slice(from, from + BATCH)
     const read = await Promise.all(
       batch.map(async ({ stat }) =>
@@ -85,16 +94,16 @@ function contentOf(
   const path = brick.handles.path(gfid)
   const fd = sys.openat(sys.AT_FDCWD, path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
   if (fd < 0) return undefined
-  const { readPace } = brick
-  const length = readPace.isQuick(size)
-    ? readPace.measured(() => sys.pread(fd, content, 0))
+  const { pace } = brick
+  const length = pace.isQuick(size)
+    ? pace.measured(() => sys.pread(fd, content, 0))
     : sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
   if (length !== -Errno.EAGAIN && length !== -Errno.EOPNOTSUPP && length >= size) {
     sys.close(fd)
     return content
   }
-  if (readPace.isTried(size)) {
-    const read = readPace.measured(() => sys.pread(fd, content, 0))
+  if (pace.isTried(size)) {
+    const read = pace.measured(() => sys.pread(fd, content, 0))
     sys.close(fd)
     return read === size ? content : undefined
   }

@@ -102,9 +102,9 @@ export class DataPath {
       if (size < 0) return failure(-size)
       const memory = this.#memory(size)
       const buffer = memory.length === size ? memory : memory.subarray(0, size)
-      const { readPace } = brick
-      const length = readPace.isQuick(size)
-        ? readPace.measured(() => sys.pread(borrowed.fd, buffer, args.offset))
+      const { pace } = brick
+      const length = pace.isQuick(size)
+        ? pace.measured(() => sys.pread(borrowed.fd, buffer, args.offset))
         : await this.#read(borrowed.fd, buffer, args)
       if (length < 0) return failure(-length)
       const result = sys.fstat(borrowed.fd, brick.stat)
@@ -138,8 +138,8 @@ export class DataPath {
   }
 
   #readDisk(fd: number, buffer: Buffer, offset: number): number | Promise<number> {
-    if (!this.#brick.readPace.isTried(buffer.length)) return sys.preadAsync(fd, buffer, offset)
-    return this.#brick.readPace.measured(() => sys.pread(fd, buffer, offset))
+    if (!this.#brick.pace.isTried(buffer.length)) return sys.preadAsync(fd, buffer, offset)
+    return this.#brick.pace.measured(() => sys.pread(fd, buffer, offset))
   }
 
   /**

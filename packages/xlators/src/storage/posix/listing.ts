@@ -1,5 +1,6 @@
 /** Listing a directory: readdir and readdirp. Facts: `posix_do_readdir`, posix-inode-fd-ops.c. */
 
+import { setImmediate } from 'node:timers/promises'
 import {
   type Ctx,
   type Dirent,
@@ -21,7 +22,7 @@ import {
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { type Brick, buildIatt, type FdState } from './brick.ts'
-import { CONTENT_BYTES_MAX, isListed, withContents } from './content.ts'
+import { CONTENT_BYTES_MAX, isListed, TURN_MS, withContents } from './content.ts'
 import { answer } from './requested.ts'
 
 const DT_DIR = 4
@@ -66,8 +67,8 @@ export class Listing {
   }
 
   /**
-   * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, those
-   * that follow are brought into memory side by side, off the loop.
+   * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, and the
+   * disk is not fast, those that follow are brought into memory side by side, off the loop.
    */
   async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
     for (let { offset } = args; ; ) {
@@ -92,6 +93,7 @@ export class Listing {
       const plain = listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT }))
       return { ok: true, entries: plain, eof: listed.eof, next: offset }
     }
+    const { pace } = brick
     const { clock } = brick.self.env
     const filter = args.xdata?.has('readdir-filter-directories') === true
     const entries: DirentPlus[] = []
@@ -100,15 +102,27 @@ export class Listing {
     /** Bytes of contents that go along. */
     let content = 0
     let warm = 0
+    let turn = clock.monotonic()
     for (const [i, entry] of listed.entries.entries()) {
       if (this.#cold && i >= warm) {
+        // The first of them is tried on the loop.
         warm = i + WARM_ENTRIES
-        await this.#warm(open, listed.entries.slice(i, warm))
+        await this.#warm(open, listed.entries.slice(pace.isPromising ? i + 1 : i, warm))
         if (brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
+        turn = clock.monotonic()
+      }
+      if (clock.monotonic() - turn > TURN_MS) {
+        await setImmediate()
+        if (brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
+        turn = clock.monotonic()
       }
       const start = clock.monotonic()
       const plus = this.#describe(open, entry, args)
-      if (!this.#cold && clock.monotonic() - start > SLOW_ENTRY_MS) this.#cold = true
+      const took = clock.monotonic() - start
+      if (took > WARM_ENTRY_MS) {
+        pace.took(took)
+        if (took > SLOW_ENTRY_MS || this.#cold) this.#cold = !pace.isFast
+      }
       next = entry.offset
       if (plus === undefined || (filter && plus.type === DT_DIR)) continue
       entries.push(plus)

@@ -7,7 +7,7 @@ import * as sys from '@ashlar/sys'
 import { FakeClock, good, TestVolume } from '@ashlar/testkit'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { posix } from './index.ts'
-import { ReadPace } from './read-pace.ts'
+import { DiskPace } from './disk-pace.ts'
 
 vi.mock('@ashlar/sys', async original => {
   const real = await original<typeof sys>()
@@ -23,10 +23,10 @@ const SIZE = 4096
 
 describe('small cold reads', () => {
   let clock: FakeClock
-  let pace: ReadPace
+  let pace: DiskPace
   beforeEach(() => {
     clock = new FakeClock()
-    pace = new ReadPace(clock)
+    pace = new DiskPace(clock)
   })
 
   /** So many reads that take so long each; how many of them were tried on the loop. */
