@@ -16,6 +16,8 @@ vi.mock('@ashlar/sys', async original => {
     preadv2: vi.fn(real.preadv2),
     pread: vi.fn(real.pread),
     preadAsync: vi.fn(real.preadAsync),
+    statat: vi.fn(real.statat),
+    warmXattrs: vi.fn(real.warmXattrs),
   }
 })
 
@@ -87,6 +89,8 @@ describe('a brick', () => {
     })
     return async () => {
       vi.mocked(sys.preadv2).mockReset()
+      vi.mocked(sys.statat).mockReset()
+      vi.restoreAllMocks()
       await volume.stop()
       rmSync(home, { recursive: true })
     }
@@ -115,6 +119,57 @@ describe('a brick', () => {
     }
     expect(vi.mocked(sys.pread)).toHaveBeenCalled()
     expect(vi.mocked(sys.preadAsync)).toHaveBeenCalled()
+    fd.unref()
+  })
+
+  test.each([
+    ['fast', false],
+    ['slow', true],
+  ])('lists a cold directory of a %s disk', async (_, threads) => {
+    vi.spyOn(DiskPace.prototype, 'isFast', 'get').mockReturnValue(!threads)
+    const { statat } = await vi.importActual<typeof sys>('@ashlar/sys')
+    const names = Array.from({ length: 200 }, (__, i) => `f${i}`)
+    for (const name of names) await volume.write(`/${name}`, '')
+    vi.mocked(sys.warmXattrs).mockClear()
+    vi.mocked(sys.statat).mockImplementation((fd, name, stat) => {
+      const end = performance.now() + 0.2
+      while (performance.now() < end);
+      return statat(fd, name, stat)
+    })
+    const loc = await volume.loc('/')
+    const fd = volume.graph.openFd(loc.inode, { flags: 0, pid: 1 })
+    good(await volume.top.opendir(volume.ctx, { loc, fd }))
+    fd.bind()
+    const list = volume.top.readdirp(volume.ctx, { fd, size: 1_000_000, offset: 0n })
+    const { entries } = good(await list)
+    const listed = entries.filter(({ stat }) => stat.isRegular).map(({ name }) => name)
+    expect(listed.toSorted()).toEqual(names.toSorted())
+    const warmed = vi.mocked(sys.warmXattrs).mock.calls.length
+    if (threads) expect(warmed).toBeGreaterThan(100)
+    else expect(warmed).toBe(0)
+    fd.unref()
+  })
+
+  test('answers others while it lists a large cold directory', async () => {
+    const { statat } = await vi.importActual<typeof sys>('@ashlar/sys')
+    for (let i = 0; i < 200; i++) await volume.write(`/f${i}`, '')
+    vi.mocked(sys.statat).mockImplementation((fd, name, stat) => {
+      const end = performance.now() + 0.1
+      while (performance.now() < end);
+      return statat(fd, name, stat)
+    })
+    const loc = await volume.loc('/')
+    const fd = volume.graph.openFd(loc.inode, { flags: 0, pid: 1 })
+    good(await volume.top.opendir(volume.ctx, { loc, fd }))
+    fd.bind()
+    let listed = false
+    const list = volume.top
+      .readdirp(volume.ctx, { fd, size: 1_000_000, offset: 0n })
+      .then(() => (listed = true))
+    await new Promise(resolve => setImmediate(resolve))
+    await volume.top.statfs(volume.ctx, { loc })
+    expect(listed).toBe(false)
+    await list
     fd.unref()
   })
 })
