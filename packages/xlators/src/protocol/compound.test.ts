@@ -9,113 +9,47 @@ import {
   Errno,
   type Fd,
   gfidFromRandom,
-  Graph,
-  type GraphEvent,
+  type Graph,
   inodeLoc,
   LockCommand,
   LockType,
   type Loc,
   OpenFlag,
-  parseVolfile,
   ROOT_CTX,
   type Step,
-  silentLog,
   stepReply,
-  systemClock,
   systemRandom,
-  type TcpAddress,
 } from '@ashlar/core'
-import { countedNetwork, memoryStorage } from '@ashlar/testkit'
+import { countedNetwork, memoryStorage, SocketBrick, type TestVolume, until } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { locks } from '../features/locks/index.ts'
-import { client } from './client/index.ts'
 import { Peer } from './client/peer.ts'
-import { type Server, server } from './server/index.ts'
 
+const WAIT_MS = 8000
 const network = countedNetwork(tcpNetwork())
-const env = { clock: systemClock, random: systemRandom(), log: silentLog, network }
-const definitions = new Map(
-  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
-) as never
+const random = systemRandom()
+let brick: SocketBrick
 
-const cleanups: (() => Promise<void> | void)[] = []
+beforeEach(async () => {
+  brick = await SocketBrick.start({ layers: [memoryStorage, locks] })
+})
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  await brick.stop()
   vi.restoreAllMocks()
 })
 
-async function until(what: string, condition: () => boolean, ms = 8000): Promise<void> {
-  const deadline = performance.now() + ms
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
+const openFiles = (): number[] => brick.clients().map(({ fds }) => fds)
 
-const info = (uuid: string) => ({
-  uuid,
-  name: 'test',
-  hostname: 'host',
-  pid: 1,
-  volfileId: 'gv0',
-})
-
-async function startBrick(): Promise<Graph> {
-  const graph = new Graph({
-    volfile: parseVolfile(`
-volume m
-  type testing/memory
-end-volume
-volume /b
-  type features/locks
-  subvolumes m
-end-volume
-volume s
-  type protocol/server
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr./b.allow *
-  subvolumes /b
-end-volume`),
-    definitions,
-    env,
-    process: info('brick'),
-  })
-  await graph.start()
-  cleanups.push(() => graph.stop())
-  return graph
-}
-
-const serverOf = (brick: Graph): Server => brick.xlator('s') as Server
-const openFiles = (brick: Graph): number[] =>
-  (serverOf(brick).dump()['clients'] as { fds: number }[]).map(({ fds }) => fds)
-
-async function mount(brick: Graph): Promise<Graph & { events: GraphEvent[] }> {
-  const events: GraphEvent[] = []
-  const { port } = serverOf(brick).address as TcpAddress
-  const graph = new Graph({
-    volfile: parseVolfile(`
-volume c
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume /b
-end-volume`),
-    definitions,
-    env,
-    process: info(env.random.bytes(16).toString('hex')),
-    onEvent: event => events.push(event),
-  })
-  await graph.start()
-  cleanups.push(() => graph.stop())
-  await until('the brick to come up', () => events.some(each => each.kind === 'child-up'))
+async function mount(): Promise<TestVolume> {
+  const volume = await brick.mount({ env: { network } })
   network.take()
-  return Object.assign(graph, { events })
+  return volume
 }
 
 const ctx: Ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'owner-1' }
 const other: Ctx = { ...ctx, lkOwner: 'owner-2' }
-const fresh = (): Dict => new Dict().setGfid('gfid-req', gfidFromRandom(env.random.bytes(16)))
+const fresh = (): Dict => new Dict().setGfid('gfid-req', gfidFromRandom(random.bytes(16)))
 const names = (): string[] => network.take().map(({ name }) => name)
 
 function nameLock(loc: Loc, name: string, command: number, by = ctx): Step {
@@ -140,14 +74,13 @@ describe.each([
   ['a brick that knows compounds', true],
   ['a brick that does not', false],
 ])('%s', (_, knows) => {
-  const start = async () => {
+  const start = (): Promise<TestVolume> => {
     if (!knows) vi.spyOn(Peer.prototype, 'compounds', 'get').mockReturnValue(false)
-    const brick = await startBrick()
-    return { brick, graph: await mount(brick) }
+    return mount()
   }
 
   test('runs lock, create, write in order; the fd is the one that the create opens', async () => {
-    const { brick, graph } = await start()
+    const { graph } = await start()
     const root = inodeLoc(graph.inodes.root)
     const { step, fd } = creation(graph, 'f')
     const reply = await graph.top.compound(ctx, {
@@ -165,7 +98,7 @@ describe.each([
     fd.bind()
     const read = await graph.top.readv(ctx, { fd, size: 10, offset: 0, flags: 0 })
     expect(read.ok && read.data.toString()).toBe('text')
-    expect(openFiles(brick)).toEqual([1])
+    expect(openFiles()).toEqual([1])
     // The lock is its own owner's.
     const mine = nameLock(root, 'f', EntrylkCommand.LOCK_NB)
     const refused = await graph.top.compound(ctx, { steps: [mine, writing(fd, 'more')] })
@@ -178,7 +111,7 @@ describe.each([
     const last = stepReply(freed.replies, 2, 'readv')
     expect(last?.ok === true && last.data.toString()).toBe('ext')
     fd.unref()
-    await until('the release', () => openFiles(brick)[0] === 0)
+    await until('the release', WAIT_MS, () => openFiles()[0] === 0)
   })
 
   test('stops at the first failure, and tells what ran', async () => {
@@ -228,7 +161,7 @@ describe.each([
   })
 
   test('POSIX locks and files outlive a broken connection', async () => {
-    const { brick, graph } = await start()
+    const { graph, events } = await start()
     const { step, fd } = creation(graph, 'f')
     const flock = {
       type: LockType.WRLCK,
@@ -244,19 +177,21 @@ describe.each([
     if (made?.ok !== true) throw new Error('not created')
     const inode = graph.inodes.link(fd.inode, made.stat, graph.inodes.root, 'f')
     ;(inode === fd.inode ? fd : fd.moveTo(inode)).bind()
-    graph.events.length = 0
-    serverOf(brick).disconnectAll()
-    await until('the brick to be back', () => graph.events.some(each => each.kind === 'child-up'))
-    expect(openFiles(brick)).toEqual([1])
+    events.length = 0
+    brick.disconnectAll()
+    await until('the brick to be back', WAIT_MS, () =>
+      events.some(each => each.kind === 'child-up'),
+    )
+    expect(openFiles()).toEqual([1])
     const refused = await graph.top.lk(other, { ...lock.args, flock } as never)
     expect(refused).toMatchObject({ ok: false, errno: Errno.EAGAIN })
     fd.unref()
   })
 
   test('without a connection nothing is known', async () => {
-    const { brick, graph } = await start()
-    await brick.stop()
-    await until('the bad news', () => graph.events.some(each => each.kind === 'child-down'))
+    const { graph, events } = await start()
+    await brick.volume.stop()
+    await until('the bad news', WAIT_MS, () => events.some(each => each.kind === 'child-down'))
     const stat: Step = { fop: 'stat', args: { loc: inodeLoc(graph.inodes.root) } }
     const reply = await graph.top.compound(ctx, { steps: [stat, stat] })
     expect(reply).toMatchObject({ ok: false, errno: Errno.ENOTCONN })
@@ -265,8 +200,7 @@ describe.each([
 
 describe('a lock that waits', () => {
   test('keeps its compound, and no other call of the connection', async () => {
-    const brick = await startBrick()
-    const graph = await mount(brick)
+    const { graph } = await mount()
     const root = inodeLoc(graph.inodes.root)
     const made = entryLoc(graph.inodes.root, 'made', graph.inodes.create())
     const held = nameLock(root, 'made', EntrylkCommand.LOCK_NB, other)
@@ -286,8 +220,7 @@ describe('a lock that waits', () => {
   })
 
   test('is not taken together with file data', async () => {
-    const brick = await startBrick()
-    const graph = await mount(brick)
+    const { graph } = await mount()
     const { step, fd } = creation(graph, 'f')
     const lock = nameLock(inodeLoc(graph.inodes.root), 'f', EntrylkCommand.LOCK)
     const reply = await graph.top.compound(ctx, { steps: [lock, step, writing(fd, 'text')] })
@@ -296,30 +229,28 @@ describe('a lock that waits', () => {
   })
 
   test('of a client that goes: nothing behind it runs, and nothing stays locked', async () => {
-    const brick = await startBrick()
-    const [one, two] = [await mount(brick), await mount(brick)]
-    const held = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.LOCK_NB, other)
+    const [one, two] = [await mount(), await mount()]
+    const held = nameLock(inodeLoc(two.graph.inodes.root), 'made', EntrylkCommand.LOCK_NB, other)
     const first = await two.top.compound(ctx, { steps: [held] })
     expect(first).toMatchObject({ replies: [{ ok: true }] })
-    const made = entryLoc(one.inodes.root, 'made', one.inodes.create())
+    const made = entryLoc(one.graph.inodes.root, 'made', one.graph.inodes.create())
     const waiting = one.top.compound(ctx, {
       steps: [
-        nameLock(inodeLoc(one.inodes.root), 'made', EntrylkCommand.LOCK),
+        nameLock(inodeLoc(one.graph.inodes.root), 'made', EntrylkCommand.LOCK),
         { fop: 'mkdir', args: { loc: made, mode: 0o755, umask: 0, xdata: fresh() } },
       ],
     })
-    await until('the wait', () => {
-      const clients = serverOf(brick).dump()['clients'] as { waitingLocks: number }[]
-      return clients.some(({ waitingLocks }) => waitingLocks === 1)
-    })
+    await until('the wait', WAIT_MS, () =>
+      brick.clients().some(({ waitingLocks }) => waitingLocks === 1),
+    )
     await one.stop()
     expect(await waiting).toMatchObject({ ok: false, errno: Errno.ENOTCONN })
-    await until('its end on the brick', () => openFiles(brick).length === 1)
-    const unlock = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.UNLOCK, other)
-    const again = nameLock(inodeLoc(two.inodes.root), 'made', EntrylkCommand.LOCK_NB)
+    await until('its end on the brick', WAIT_MS, () => openFiles().length === 1)
+    const unlock = nameLock(inodeLoc(two.graph.inodes.root), 'made', EntrylkCommand.UNLOCK, other)
+    const again = nameLock(inodeLoc(two.graph.inodes.root), 'made', EntrylkCommand.LOCK_NB)
     const reply = await two.top.compound(ctx, { steps: [unlock, again] })
     expect(reply).toMatchObject({ replies: [{ ok: true }, { ok: true }] })
-    const loc = entryLoc(two.inodes.root, 'made', two.inodes.create())
+    const loc = entryLoc(two.graph.inodes.root, 'made', two.graph.inodes.create())
     expect(await two.top.lookup(ctx, { loc })).toMatchObject({ ok: false, errno: Errno.ENOENT })
   })
 })

@@ -1,80 +1,38 @@
 /** Which closes of files a brick is told of: those by which locks may end. */
 
+import { type Ctx, Dict, type Fd, LockCommand, LockType, OpenFlag } from '@ashlar/core'
 import {
-  type Ctx,
-  Dict,
-  type Fd,
-  LockCommand,
-  LockType,
-  OpenFlag,
-  type TcpAddress,
-} from '@ashlar/core'
-import { countedNetwork, good, memoryStorage, TestVolume, until } from '@ashlar/testkit'
+  countedNetwork,
+  good,
+  memoryStorage,
+  SocketBrick,
+  type TestVolume,
+  until,
+} from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { locks } from '../features/locks/index.ts'
-import { client } from './client/index.ts'
 import { Peer } from './client/peer.ts'
-import { type Server, server } from './server/index.ts'
 
 const UP_MS = 8000
 const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 const network = countedNetwork(tcpNetwork())
-let brick: TestVolume
+let brick: SocketBrick
 let volume: TestVolume
 let other: TestVolume
 let one: Ctx
 let two: Ctx
 
-async function mount(uuid: string): Promise<TestVolume> {
-  const { port } = (brick.graph.xlator('server') as Server).address as TcpAddress
-  const mounted = await TestVolume.start({
-    definitions: [client],
-    env: { network },
-    uuid,
-    volfile: `
-volume client
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume /b
-end-volume`,
-  })
-  await until('the brick', UP_MS, () => mounted.events.some(each => each.kind === 'child-up'))
-  good(await mounted.lookup('/'))
-  return mounted
-}
-
 beforeEach(async () => {
-  brick = await TestVolume.start({
-    definitions: [memoryStorage, locks, server],
-    env: { network: tcpNetwork() },
-    brick: true,
-    volfile: `
-volume memory
-  type testing/memory
-end-volume
-volume /b
-  type features/locks
-  subvolumes memory
-end-volume
-volume server
-  type protocol/server
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr./b.allow *
-  subvolumes /b
-end-volume`,
-  })
-  volume = await mount('volume')
-  other = await mount('other')
+  brick = await SocketBrick.start({ layers: [memoryStorage, locks] })
+  volume = await brick.mount({ env: { network } })
+  other = await brick.mount({ env: { network } })
   one = { ...volume.ctx, lkOwner: 'owner-1' }
   two = { ...volume.ctx, lkOwner: 'owner-2' }
   await volume.write('/f', 'text')
 })
 afterEach(async () => {
   vi.restoreAllMocks()
-  await volume.stop()
-  await other.stop()
   await brick.stop()
 })
 
@@ -181,7 +139,7 @@ describe('closing a file', () => {
     const [first, second] = [await volume.open('/f'), await volume.open('/f')]
     good(await lock(first, one))
     volume.events.length = 0
-    ;(brick.graph.xlator('server') as Server).disconnectAll()
+    brick.disconnectAll()
     await until('the brick', UP_MS, () => volume.events.some(each => each.kind === 'child-up'))
     expect(await flushes(second, one)).toBe(true)
     first.unref()

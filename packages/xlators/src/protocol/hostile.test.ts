@@ -6,20 +6,8 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { gunzipSync } from 'node:zlib'
-import {
-  Dict,
-  Graph,
-  type GraphEvent,
-  inodeLoc,
-  parseVolfile,
-  ROOT_CTX,
-  silentLog,
-  systemClock,
-  systemRandom,
-  type TcpAddress,
-} from '@ashlar/core'
-import { memoryStorage } from '@ashlar/testkit'
-import { tcpNetwork } from '@ashlar/transport'
+import { Dict, inodeLoc, ROOT_CTX, systemRandom } from '@ashlar/core'
+import { memoryStorage, SocketBrick, until } from '@ashlar/testkit'
 import {
   COMPOUND_STEPS_MAX,
   compoundProgram,
@@ -36,36 +24,10 @@ import {
 } from '@ashlar/wire'
 import { expect, test } from 'vitest'
 import { locks } from '../features/locks/index.ts'
-import { client } from './client/index.ts'
-import { type Server, server } from './server/index.ts'
 
 const SEED = 20_261_122
 const CALLS = 4000
-
-const env = {
-  clock: systemClock,
-  random: systemRandom(),
-  log: silentLog,
-  network: tcpNetwork(),
-}
-const definitions = new Map(
-  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
-) as never
-const process = {
-  uuid: '01234567-89ab-4cde-8f01-23456789abcd',
-  name: 'test',
-  hostname: 'host',
-  pid: 1,
-  volfileId: 'gv0',
-}
-
-async function until(what: string, condition: () => boolean, ms = 10_000): Promise<void> {
-  const deadline = performance.now() + ms
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
+const WAIT_MS = 10_000
 
 /** Calls of program 400, as a real client sent them, without record marks. */
 function recordedCalls(): Buffer[] {
@@ -112,50 +74,15 @@ function setvolume(): Buffer {
   encodeCallHead(writer, 1, number, version, SETVOLUME.num, MANAGEMENT_CREDENTIAL)
   const dict = new Dict()
     .setString('remote-subvolume', '/b')
-    .setString('process-uuid', `hostile-${env.random.integer(2 ** 31)}`)
+    .setString('process-uuid', `hostile-${systemRandom().integer(2 ** 31)}`)
     .setInt('fops-version', fopProgram.number)
   SETVOLUME.request.encode(writer, { dict })
   return marked(writer.toBuffer())
 }
 
 test('damaged calls of an admitted client disturb nobody', { timeout: 60_000 }, async () => {
-  const brick = new Graph({
-    volfile: parseVolfile(`
-volume m
-  type testing/memory
-end-volume
-volume /b
-  type features/locks
-  subvolumes m
-end-volume
-volume s
-  type protocol/server
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr./b.allow *
-  subvolumes /b
-end-volume`),
-    definitions,
-    env,
-    process,
-  })
-  await brick.start()
-  const address = (brick.xlator('s') as Server).address as TcpAddress
-  const events: GraphEvent[] = []
-  const mount = new Graph({
-    volfile: parseVolfile(`
-volume c
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${address.port}
-  option remote-subvolume /b
-end-volume`),
-    definitions,
-    env,
-    process,
-    onEvent: event => events.push(event),
-  })
-  await mount.start()
-  await until('the mount', () => events.some(each => each.kind === 'child-up'))
+  await using brick = await SocketBrick.start({ layers: [memoryStorage, locks] })
+  const { top, graph, events } = await brick.mount()
 
   let state = SEED
   const random = (limit: number): number => {
@@ -169,7 +96,7 @@ end-volume`),
   let answeredBytes = 0
   let closed = false
   const stranger = () => {
-    const socket = connect(address)
+    const socket = connect(brick.address)
     closed = false
     socket.on('error', () => {})
     socket.on('data', (bytes: Buffer) => {
@@ -184,7 +111,7 @@ end-volume`),
   let socket = stranger()
   for (let i = 0; i < CALLS; i++) {
     if (closed) socket = stranger()
-    if (i === 0) await until('admission', () => answeredBytes > 0)
+    if (i === 0) await until('admission', WAIT_MS, () => answeredBytes > 0)
     const calls = random(3) === 0 ? compounds : plain
     const body = Buffer.from(calls[random(calls.length)] as Buffer)
     for (let hits = random(4); hits > 0; hits--) {
@@ -197,17 +124,14 @@ end-volume`),
     const cut = random(6) === 0 ? body.subarray(0, 88 + random(body.length - 87)) : body
     socket.write(marked(cut))
     if (i % 10 === 0) {
-      const root = inodeLoc(mount.inodes.root)
-      const reply = await mount.top.stat(ROOT_CTX, { loc: root })
+      const root = inodeLoc(graph.inodes.root)
+      const reply = await top.stat(ROOT_CTX, { loc: root })
       expect(reply.ok, `call ${i} of seed ${SEED}`).toBe(true)
     }
   }
   socket.destroy()
   expect(events.filter(each => each.kind === 'child-down')).toEqual([])
-  const clients = () => (brick.xlator('s') as Server).dump()['clients'] as unknown[]
-  await until('the hostile client to be gone', () => clients().length === 1)
+  await until('the hostile client to be gone', WAIT_MS, () => brick.clients().length === 1)
   // Most calls were damaged but little, and got an answer.
   expect(answeredBytes).toBeGreaterThan(CALLS * 20)
-  await mount.stop()
-  await brick.stop()
 })

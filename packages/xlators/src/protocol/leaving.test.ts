@@ -11,7 +11,6 @@ import {
   type Log,
   SetAttr,
   silentLog,
-  type TcpAddress,
 } from '@ashlar/core'
 import {
   errnoOf,
@@ -19,18 +18,15 @@ import {
   meddler,
   meddlerOf,
   memoryStorage,
-  TestVolume,
+  SocketBrick,
+  type TestVolume,
   until,
 } from '@ashlar/testkit'
-import { tcpNetwork } from '@ashlar/transport'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { locks } from '../features/locks/index.ts'
-import { client } from './client/index.ts'
-import { type Server, server } from './server/index.ts'
 
 const UP_MS = 8000
-let brick: TestVolume
-let mounts: TestVolume[]
+let brick: SocketBrick
 /** The disk changes nothing before `release`. */
 let disk: Promise<void>
 let release: () => void
@@ -46,59 +42,14 @@ const log: Log = {
     if (text === 'a client has gone') noticed += 1
   },
 }
-const serverOf = (): Server => brick.graph.xlator('server') as Server
-const clients = (): string[] =>
-  (serverOf().dump()['clients'] as { client: string }[]).map(each => each.client)
-
-async function mount(uuid: string): Promise<TestVolume> {
-  const { port } = serverOf().address as TcpAddress
-  const mounted = await TestVolume.start({
-    definitions: [client],
-    env: { network: tcpNetwork() },
-    uuid,
-    volfile: `
-volume client
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume /b
-end-volume`,
-  })
-  mounts.push(mounted)
-  await until('the brick', UP_MS, () => mounted.events.some(each => each.kind === 'child-up'))
-  good(await mounted.lookup('/'))
-  return mounted
-}
+const clients = (): string[] => brick.clients().map(each => each.client)
 
 beforeEach(async () => {
-  mounts = []
   queued = 0
   noticed = 0
   disk = new Promise(resolve => (release = resolve))
-  brick = await TestVolume.start({
-    definitions: [memoryStorage, meddler, locks, server],
-    env: { network: tcpNetwork(), log },
-    brick: true,
-    volfile: `
-volume memory
-  type testing/memory
-end-volume
-volume meddler
-  type testing/meddler
-  subvolumes memory
-end-volume
-volume /b
-  type features/locks
-  subvolumes meddler
-end-volume
-volume server
-  type protocol/server
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr./b.allow *
-  subvolumes /b
-end-volume`,
-  })
-  meddlerOf(brick.graph.xlator('meddler'))?.interfere(async fop => {
+  brick = await SocketBrick.start({ layers: [memoryStorage, meddler, locks], env: { log } })
+  meddlerOf(brick.volume.graph.xlator('meddler'))?.interfere(async fop => {
     if (fop !== 'writev' && fop !== 'setattr') return undefined
     queued += 1
     await disk
@@ -107,7 +58,6 @@ end-volume`,
 })
 afterEach(async () => {
   release()
-  for (const mounted of mounts) await mounted.stop()
   await brick.stop()
 })
 
@@ -128,7 +78,7 @@ async function lock(volume: TestVolume, kind: Kind, fd: Fd): Promise<number> {
 test.each<Kind>(['inodelk', 'lk'])(
   'a write that the disk has not finished when its client goes is done under its lock (%s)',
   async kind => {
-    const [gone, other] = [await mount('gone'), await mount('other')]
+    const [gone, other] = [await brick.mount(), await brick.mount()]
     const { fd } = good(await gone.create('/f'))
     const seen = await other.open('/f')
     expect(await lock(gone, kind, fd)).toBe(0)
@@ -149,7 +99,7 @@ test.each<Kind>(['inodelk', 'lk'])(
 )
 
 test('so is what follows in a compound on a lock that was waited for', async () => {
-  const [gone, other] = [await mount('gone'), await mount('other')]
+  const [gone, other] = [await brick.mount(), await brick.mount()]
   const { fd } = good(await gone.create('/f'))
   const seen = await other.open('/f')
   const loc = inodeLoc(fd.inode)

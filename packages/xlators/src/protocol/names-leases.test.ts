@@ -1,6 +1,6 @@
 /** Leases on the names of directories between two clients and a brick, over real sockets. */
 
-import { Errno, type Stream, type TcpAddress } from '@ashlar/core'
+import { Errno, type Stream } from '@ashlar/core'
 import {
   type CountedNetwork,
   countedNetwork,
@@ -9,57 +9,28 @@ import {
   good,
   memoryStorage,
   settled,
-  TestVolume,
+  SocketBrick,
+  type TestVolume,
   until,
 } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { upcall } from '../features/upcall/index.ts'
 import { mdCache } from '../performance/md-cache/index.ts'
-import { client } from './client/index.ts'
-import { type Server, server } from './server/index.ts'
 
 const UP_MS = 8000
 
 /** The time of the brick: leases run out when the test says so. */
 let clock: FakeClock
-let brick: TestVolume
-let volumes: TestVolume[]
+let brick: SocketBrick
 
-const serverOf = (): Server => brick.graph.xlator('server') as Server
-const inFlight = (): number =>
-  (serverOf().dump()['clients'] as { inFlight: number }[]).reduce(
-    (sum, one) => sum + one.inFlight,
-    0,
-  )
+const inFlight = (): number => brick.clients().reduce((sum, one) => sum + one.inFlight, 0)
 
 beforeEach(async () => {
-  volumes = []
   clock = new FakeClock()
-  brick = await TestVolume.start({
-    definitions: [memoryStorage, upcall, server],
-    env: { clock, network: tcpNetwork() },
-    brick: true,
-    volfile: `
-volume memory
-  type testing/memory
-end-volume
-volume /b
-  type features/upcall
-  subvolumes memory
-end-volume
-volume server
-  type protocol/server
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr./b.allow *
-  subvolumes /b
-end-volume`,
-  })
+  brick = await SocketBrick.start({ layers: [memoryStorage, upcall], env: { clock } })
 })
-afterEach(async () => {
-  for (const volume of volumes) await volume.stop()
-  await brick.stop()
-})
+afterEach(() => brick.stop())
 
 /** A client and the wire it has. */
 interface Mount {
@@ -70,7 +41,7 @@ interface Mount {
   goOn(): void
 }
 
-async function mount(uuid: string, subdirectory?: string): Promise<Mount> {
+async function mount(subdirectory?: string): Promise<Mount> {
   const streams = new Set<Stream>()
   const tcp = tcpNetwork()
   const network = countedNetwork({
@@ -81,27 +52,7 @@ async function mount(uuid: string, subdirectory?: string): Promise<Mount> {
     },
     listen: (...args) => tcp.listen(...args),
   })
-  const { port } = serverOf().address as TcpAddress
-  const volume = await TestVolume.start({
-    definitions: [client, mdCache],
-    env: { network },
-    uuid,
-    subdirectory,
-    volfile: `
-volume client
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume /b
-end-volume
-volume md-cache
-  type performance/md-cache
-  subvolumes client
-end-volume`,
-  })
-  volumes.push(volume)
-  await until('the brick', UP_MS, () => volume.events.some(each => each.kind === 'child-up'))
-  good(await volume.lookup('/'))
+  const volume = await brick.mount({ layers: [mdCache], env: { network }, subdirectory })
   return {
     ...{ volume, network },
     stop: () => streams.forEach(stream => stream.pause()),
@@ -136,7 +87,7 @@ async function begin(act: () => Promise<{ ok: boolean }>): Promise<{ over: boole
 }
 
 test('a name that is made is known to others before its maker is answered', async () => {
-  const [a, b] = [await mount('a'), await mount('b')]
+  const [a, b] = [await mount(), await mount()]
   await b.volume.write('/source', 'text')
   const makings: Record<string, (path: string) => Promise<{ ok: boolean }>> = {
     create: async path => (await b.volume.create(path)).reply,
@@ -156,7 +107,7 @@ test('a name that is made is known to others before its maker is answered', asyn
 })
 
 test('it is not made before the lease was returned', async () => {
-  const [a, b] = [await mount('a'), await mount('b')]
+  const [a, b] = [await mount(), await mount()]
   await learn(a, '')
   a.stop()
   const making = await begin(() => b.volume.mkdir('/new'))
@@ -170,7 +121,7 @@ test('it is not made before the lease was returned', async () => {
 })
 
 test('a client that is silent holds others up for two seconds, and no longer', async () => {
-  const [a, b] = [await mount('a'), await mount('b')]
+  const [a, b] = [await mount(), await mount()]
   good(await a.volume.mkdir('/d'))
   good(await b.volume.lookup('/d'))
   await learn(a, '')
@@ -192,7 +143,7 @@ test('a client that is silent holds others up for two seconds, and no longer', a
 })
 
 test('a client that goes holds nobody up', async () => {
-  const [a, b] = [await mount('a'), await mount('b')]
+  const [a, b] = [await mount(), await mount()]
   await learn(a, '')
   a.stop()
   const making = await begin(() => b.volume.mkdir('/new'))
@@ -202,10 +153,10 @@ test('a client that goes holds nobody up', async () => {
 })
 
 test('what was known under a lease counts no more when the connection has broken', async () => {
-  const a = await mount('a')
+  const a = await mount()
   await learn(a, '')
   a.volume.events.length = 0
-  serverOf().disconnectAll()
+  brick.disconnectAll()
   await until('the end', UP_MS, () => a.volume.events.some(each => each.kind === 'child-down'))
   expect(errnoOf(await a.volume.lookup('/x'))).toBe(Errno.ENOTCONN)
   await until('the brick', UP_MS, () => a.volume.events.some(each => each.kind === 'child-up'))
@@ -213,9 +164,9 @@ test('what was known under a lease counts no more when the connection has broken
 })
 
 test('who has a part of the volume as its root hears of names there', async () => {
-  const b = await mount('b')
+  const b = await mount()
   good(await b.volume.mkdir('/part'))
-  const a = await mount('a', '/part')
+  const a = await mount('/part')
   await learn(a, '')
   good(await b.volume.mkdir('/beside'))
   expect(await knowsFree(a, '/new')).toBe(true)
@@ -224,7 +175,7 @@ test('who has a part of the volume as its root hears of names there', async () =
 })
 
 test('two clients that make names in turn see each other, and end', async () => {
-  const mounts = [await mount('a'), await mount('b')]
+  const mounts = [await mount(), await mount()]
   for (let i = 0; i < 60; i++) {
     const [maker, reader] = i % 2 === 0 ? [0, 1] : [1, 0]
     const [a, b] = [mounts[maker] as Mount, mounts[reader] as Mount]

@@ -6,10 +6,8 @@ import {
   entryLoc,
   Errno,
   type Fd,
-  type Failure,
   gfidFromRandom,
-  Graph,
-  type GraphEvent,
+  type Graph,
   Iatt,
   type Inode,
   inodeLoc,
@@ -17,130 +15,32 @@ import {
   LockType,
   NULL_GFID,
   OpenFlag,
-  parseVolfile,
   ROOT_CTX,
   SetAttr,
-  silentLog,
-  systemClock,
   systemRandom,
-  type TcpAddress,
 } from '@ashlar/core'
-import { memoryStorage } from '@ashlar/testkit'
-import { isFailure, RpcClient, tcpNetwork } from '@ashlar/transport'
+import { good, memoryStorage, SocketBrick, until } from '@ashlar/testkit'
+import { isFailure, RpcClient } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { locks } from '../features/locks/index.ts'
-import { client } from './client/index.ts'
-import { Server, server } from './server/index.ts'
+import type { Server } from './server/index.ts'
 
-const env = {
-  clock: systemClock,
-  random: systemRandom(),
-  log: silentLog,
-  network: tcpNetwork(),
-}
-const definitions = new Map(
-  [memoryStorage, locks, client, server].map(each => [each.type, each] as const),
-) as never
+const WAIT_MS = 8000
+const layers = [memoryStorage, locks]
+const random = systemRandom()
+let brick: SocketBrick
 
-const cleanups: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+beforeEach(async () => {
+  brick = await SocketBrick.start({ layers })
 })
-
-async function until(what: string, condition: () => boolean, ms = 8000): Promise<void> {
-  const deadline = performance.now() + ms
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${ms} ms`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
-
-const process = (name: string) => ({
-  uuid: '01234567-89ab-4cde-8f01-23456789abcd',
-  name,
-  hostname: 'host',
-  pid: 4711,
-  volfileId: 'gv0',
-})
-
-const ALLOW_ALL = 'option auth.addr./b.allow *'
-
-interface Brick {
-  readonly graph: Graph
-  readonly port: number
-}
-
-async function startBrick(options = ALLOW_ALL, port = 0): Promise<Brick> {
-  const volfile = parseVolfile(`
-volume m
-  type testing/memory
-end-volume
-volume /b
-  type features/locks
-  subvolumes m
-end-volume
-volume s
-  type protocol/server
-  option listen-port ${port}
-  option transport.socket.bind-address 127.0.0.1
-  ${options}
-  subvolumes /b
-end-volume`)
-  const graph = new Graph({ volfile, definitions, env, process: process('brick') })
-  await graph.start()
-  cleanups.push(() => graph.stop())
-  const address = (graph.xlator('s') as Server).address as TcpAddress
-  return { graph, port: address.port }
-}
-
-interface Mount {
-  readonly graph: Graph
-  readonly events: GraphEvent[]
-}
-
-async function startClient(port: number, extra = '', subdirectory?: string): Promise<Mount> {
-  const events: GraphEvent[] = []
-  const volfile = parseVolfile(`
-volume c
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume /b
-  ${extra}
-end-volume`)
-  const graph = new Graph({
-    volfile,
-    definitions,
-    env,
-    process: { ...process('fuse'), uuid: randomUuid(), subdirectory },
-    onEvent: event => events.push(event),
-  })
-  await graph.start()
-  cleanups.push(() => graph.stop())
-  return { graph, events }
-}
-
-function randomUuid(): string {
-  return env.random.bytes(16).toString('hex')
-}
-
-async function mount(port: number, extra = '', subdirectory?: string): Promise<Mount> {
-  const mounted = await startClient(port, extra, subdirectory)
-  await until('the brick to come up', () => mounted.events.some(each => each.kind === 'child-up'))
-  return mounted
-}
-
-function good<R extends object>(reply: R | Failure): Exclude<R, Failure> {
-  if ((reply as Failure).ok === false) throw new Error(`errno ${(reply as Failure).errno}`)
-  return reply as Exclude<R, Failure>
-}
+afterEach(() => brick.stop())
 
 const ctx: Ctx = { ...ROOT_CTX, pid: 4711, lkOwner: 'owner-1' }
 const other: Ctx = { ...ctx, lkOwner: 'owner-2' }
 
 function fresh(): Dict {
-  return new Dict().setGfid('gfid-req', gfidFromRandom(env.random.bytes(16)))
+  return new Dict().setGfid('gfid-req', gfidFromRandom(random.bytes(16)))
 }
 
 async function makeFile(graph: Graph, parent: Inode, name: string): Promise<Fd> {
@@ -175,24 +75,13 @@ const flock = (type: number, start: number, len: number, lkOwner: string) => ({
   lkOwner,
 })
 
-interface ClientState {
-  readonly client: string
-  readonly fds: number
-}
-
-/** The brick's view of its clients. */
-function clientsOf(brick: Brick): ClientState[] {
-  return (brick.graph.xlator('s') as Server).dump()['clients'] as ClientState[]
-}
-
 describe('files through both ends', () => {
   test('made, written, read, listed, renamed, removed', async () => {
-    const { port } = await startBrick()
-    const { graph } = await mount(port)
+    const { graph } = await brick.mount()
     const { top, inodes } = graph
     const directory = await makeDirectory(graph, 'dir')
     const fd = await makeFile(graph, directory, 'naïve')
-    const data = env.random.bytes(300_000)
+    const data = random.bytes(300_000)
     expect(good(await top.writev(ctx, { fd, data, offset: 0, flags: 0 })).written).toBe(300_000)
     const back = good(await top.readv(ctx, { fd, size: 400_000, offset: 1000, flags: 0 }))
     expect(back.data.equals(data.subarray(1000))).toBe(true)
@@ -232,8 +121,7 @@ describe('files through both ends', () => {
   })
 
   test('an anonymous fd works by gfid, an unknown number is EBADF', async () => {
-    const { port } = await startBrick()
-    const { graph } = await mount(port)
+    const { graph } = await brick.mount()
     const fd = await makeFile(graph, graph.inodes.root, 'f')
     good(await graph.top.writev(ctx, { fd, data: Buffer.from('text'), offset: 0, flags: 0 }))
     const anonymous = graph.anonymousFd(fd.inode, OpenFlag.RDWR)
@@ -244,8 +132,7 @@ describe('files through both ends', () => {
   })
 
   test('names that lead elsewhere are refused', async () => {
-    const { port } = await startBrick()
-    const { graph } = await mount(port)
+    const { graph } = await brick.mount()
     for (const [name, errno] of [
       ['..', Errno.EINVAL],
       ['a/b', Errno.EPERM],
@@ -257,8 +144,7 @@ describe('files through both ends', () => {
   })
 
   test('`.` is the directory itself, for lookups and nothing else', async () => {
-    const { port } = await startBrick()
-    const { graph } = await mount(port)
+    const { graph } = await brick.mount()
     const { root } = graph.inodes
     const loc = { ...inodeLoc(graph.inodes.create()), pargfid: root.gfid, name: '.' }
     expect(good(await graph.top.lookup(ctx, { loc })).stat.gfid).toBe(root.gfid)
@@ -267,21 +153,19 @@ describe('files through both ends', () => {
   })
 
   test('fds are released on the brick, lowest numbers used again', async () => {
-    const brick = await startBrick()
-    const { graph } = await mount(brick.port)
+    const { graph } = await brick.mount()
     const fds = await Promise.all(
       ['a', 'b', 'c'].map(name => makeFile(graph, graph.inodes.root, name)),
     )
-    expect(clientsOf(brick)[0]?.fds).toBe(3)
+    expect(brick.clients()[0]?.fds).toBe(3)
     for (const fd of fds) fd.unref()
-    await until('the releases', () => clientsOf(brick)[0]?.fds === 0)
+    await until('the releases', WAIT_MS, () => brick.clients()[0]?.fds === 0)
   })
 })
 
 describe('locks through both ends', () => {
   test('conflict, wait, are granted, and can be given up', async () => {
-    const { port } = await startBrick()
-    const { graph } = await mount(port)
+    const { graph } = await brick.mount()
     const { top } = graph
     const fd = await makeFile(graph, graph.inodes.root, 'f')
     const lk = (who: Ctx, command: number, type: number) =>
@@ -301,9 +185,8 @@ describe('locks through both ends', () => {
   })
 
   test('of a client that goes are free for others', async () => {
-    const brick = await startBrick()
-    const one = await mount(brick.port)
-    const two = await mount(brick.port)
+    const one = await brick.mount()
+    const two = await brick.mount()
     const fd = await makeFile(one.graph, one.graph.inodes.root, 'f')
     const full = flock(LockType.WRLCK, 0, 0, 'owner-1')
     const lock = { command: LockCommand.SETLK, flock: full }
@@ -324,14 +207,13 @@ describe('locks through both ends', () => {
     await one.graph.stop()
     good(await granted)
     good(await grantedInode)
-    expect(clientsOf(brick).length).toBe(1)
+    expect(brick.clients().length).toBe(1)
   })
 })
 
 describe('a broken connection', () => {
   test('fails calls at once; files are open and locks held again after it', async () => {
-    const brick = await startBrick()
-    const { graph, events } = await mount(brick.port)
+    const { graph, events } = await brick.mount()
     const fd = await makeFile(graph, graph.inodes.root, 'f')
     good(await graph.top.writev(ctx, { fd, data: Buffer.from('abc'), offset: 0, flags: 0 }))
     good(
@@ -343,15 +225,18 @@ describe('a broken connection', () => {
     )
     events.length = 0
     // The brick drops the connection; its files stay.
-    const server = brick.graph.xlator('s') as Server
-    server.disconnectAll()
-    await until('the news', () => events.some(each => each.kind === 'child-down'))
+    brick.disconnectAll()
+    // Seen at once: the client tries again 50 ms later.
+    const isDown = () => events.some(each => each.kind === 'child-down')
+    await vi.waitUntil(isDown, { interval: 1, timeout: WAIT_MS })
     const meanwhile = await graph.top.fstat(ctx, { fd })
     expect(meanwhile.ok ? 0 : meanwhile.errno).toBe(Errno.ENOTCONN)
-    await until('the brick to be back', () => events.some(each => each.kind === 'child-up'))
+    await until('the brick to be back', WAIT_MS, () =>
+      events.some(each => each.kind === 'child-up'),
+    )
     const read = good(await graph.top.readv(ctx, { fd, size: 3, offset: 0, flags: 0 }))
     expect(read.data.toString()).toBe('abc')
-    expect(clientsOf(brick)[0]?.fds).toBe(1)
+    expect(brick.clients()[0]?.fds).toBe(1)
     const refused = await graph.top.lk(other, {
       fd,
       command: LockCommand.SETLK,
@@ -359,61 +244,69 @@ describe('a broken connection', () => {
     })
     expect(refused.ok ? 0 : refused.errno).toBe(Errno.EAGAIN)
     fd.unref()
-    await until('the release', () => clientsOf(brick)[0]?.fds === 0)
+    await until('the release', WAIT_MS, () => brick.clients()[0]?.fds === 0)
   })
 
   test('a client waits for a brick that is not there yet', async () => {
-    const first = await startBrick()
-    await first.graph.stop()
-    const waiting = await startClient(first.port)
-    await until('the bad news', () => waiting.events.some(each => each.kind === 'child-down'))
-    await startBrick(ALLOW_ALL, first.port)
-    await until('the good news', () => waiting.events.some(each => each.kind === 'child-up'))
+    await brick.volume.stop()
+    const waiting = await brick.connect()
+    await until('the bad news', WAIT_MS, () =>
+      waiting.events.some(each => each.kind === 'child-down'),
+    )
+    await using _again = await SocketBrick.start({
+      layers,
+      options: { 'listen-port': `${brick.address.port}` },
+    })
+    await until('the good news', WAIT_MS, () =>
+      waiting.events.some(each => each.kind === 'child-up'),
+    )
   })
 })
 
 describe('admission', () => {
   test('by address, for good or not at all', async () => {
-    const { port } = await startBrick('option auth.addr./b.allow 10.0.0.*')
-    const { events } = await startClient(port)
-    await until('the refusal', () => events.some(each => each.kind === 'auth-failed'))
+    const options = { 'auth.addr./b.allow': '10.0.0.*' }
+    await using strict = await SocketBrick.start({ layers, options })
+    const { events } = await strict.connect()
+    await until('the refusal', WAIT_MS, () => events.some(each => each.kind === 'auth-failed'))
   })
 
   test('by user name and password, whatever the address', async () => {
-    const login = `option auth.addr./b.allow 10.0.0.1
-  option auth.login./b.allow someone
-  option auth.login.someone.password secret`
-    const { port } = await startBrick(login)
-    await mount(port, 'option username someone\n  option password secret')
-    const wrong = await startClient(port, 'option username someone\n  option password guess')
-    await until('the refusal', () => wrong.events.some(each => each.kind === 'auth-failed'))
+    const options = {
+      'auth.addr./b.allow': '10.0.0.1',
+      'auth.login./b.allow': 'someone',
+      'auth.login.someone.password': 'secret',
+    }
+    await using strict = await SocketBrick.start({ layers, options })
+    await strict.mount({ options: { username: 'someone', password: 'secret' } })
+    const wrong = await strict.connect({ options: { username: 'someone', password: 'guess' } })
+    await until('the refusal', WAIT_MS, () =>
+      wrong.events.some(each => each.kind === 'auth-failed'),
+    )
   })
 
   test('no fop is served before it', async () => {
-    const { port } = await startBrick()
     let up = false
     const rpc = new RpcClient({
-      env,
+      env: brick.volume.env,
       name: 'stranger',
-      address: () => ({ host: '127.0.0.1', port }),
+      address: () => brick.address,
       connected: () => {
         up = true
       },
     })
-    cleanups.push(() => rpc.stop())
+    onTestFinished(() => rpc.stop())
     rpc.start()
-    await until('a connection', () => up)
+    await until('a connection', WAIT_MS, () => up)
     const args = { gfid: NULL_GFID, xdata: undefined }
     expect(isFailure(await rpc.call(fopProgram, fopProgram.procedures.STAT, args))).toBe(true)
   })
 
   test('a subdirectory is shown as the root', async () => {
-    const { port } = await startBrick()
-    const whole = await mount(port)
+    const whole = await brick.mount()
     const directory = await makeDirectory(whole.graph, 'sub')
     const inside = await makeFile(whole.graph, directory, 'inside')
-    const part = await mount(port, '', '/sub')
-    const { graph } = part
+    const { graph } = await brick.mount({ subdirectory: '/sub' })
     const root = good(await graph.top.stat(ctx, { loc: inodeLoc(graph.inodes.root) }))
     expect(root.stat.gfid).toBe(graph.inodes.root.gfid)
     const loc = entryLoc(graph.inodes.root, 'inside', graph.inodes.create())
@@ -426,12 +319,11 @@ describe('admission', () => {
 
 describe('news for clients', () => {
   test('reach the one they are for', async () => {
-    const brick = await startBrick()
-    const { events } = await mount(brick.port)
-    const bystander = await mount(brick.port)
-    const [first] = clientsOf(brick)
-    const server = brick.graph.xlator('s') as Server
-    const gfid = gfidFromRandom(env.random.bytes(16))
+    const { events } = await brick.mount()
+    const bystander = await brick.mount()
+    const [first] = brick.clients()
+    const server = brick.volume.graph.xlator('server') as Server
+    const gfid = gfidFromRandom(random.bytes(16))
     const stat = new Iatt()
     stat.gfid = gfid
     stat.size = 17
@@ -445,7 +337,7 @@ describe('news for clients', () => {
     }
     const from = { name: '/b' } as never
     server.notify({ kind: 'cache-invalidation', change, client: first?.client }, from)
-    await until('the news', () => events.some(each => each.kind === 'cache-invalidation'))
+    await until('the news', WAIT_MS, () => events.some(each => each.kind === 'cache-invalidation'))
     const news = events.find(each => each.kind === 'cache-invalidation')
     expect(news).toMatchObject({ change: { gfid, flags: 8, stat: { size: 17 } } })
     expect(bystander.events.some(each => each.kind === 'cache-invalidation')).toBe(false)

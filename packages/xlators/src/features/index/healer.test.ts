@@ -14,74 +14,32 @@ import {
   inodeLoc,
   OpenFlag,
   S_IFDIR,
-  type TcpAddress,
   Xattrop,
 } from '@ashlar/core'
-import { errnoOf, good, TestVolume } from '@ashlar/testkit'
-import { tcpNetwork } from '@ashlar/transport'
+import { errnoOf, good, SocketBrick, type TestVolume } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { client } from '../../protocol/client/index.ts'
-import { type Server, server } from '../../protocol/server/index.ts'
 import { posix } from '../../storage/posix/index.ts'
 import { locks } from '../locks/index.ts'
 import { index } from './index.ts'
 
 const PENDING = 'trusted.afr.gv0-client-1'
-const WAIT_MS = 8000
-const env = { network: tcpNetwork() }
 let root: string
-let brick: TestVolume
+let brick: SocketBrick
 let volume: TestVolume
 
 beforeEach(async () => {
   root = await mkdtemp(`${tmpdir()}/healer-`)
-  brick = await TestVolume.start({
-    env,
-    definitions: [posix, locks, index, server],
-    volfile: `
-volume p
-  type storage/posix
-  option directory ${root}
-end-volume
-volume l
-  type features/locks
-  subvolumes p
-end-volume
-volume i
-  type features/index
-  option index-base ${root}/.glusterfs/indices
-  option xattrop-pending-watchlist trusted.afr.gv0-
-  subvolumes l
-end-volume
-volume s
-  type protocol/server
-  option listen-port 0
-  option transport.socket.bind-address 127.0.0.1
-  option auth.addr.i.allow *
-  subvolumes i
-end-volume`,
-  })
-  const { port } = (brick.graph.xlator('s') as Server).address as TcpAddress
-  volume = await TestVolume.start({
-    env,
-    definitions: [client],
-    volfile: `
-volume c
-  type protocol/client
-  option remote-host 127.0.0.1
-  option remote-port ${port}
-  option remote-subvolume i
-end-volume`,
-  })
-  const deadline = performance.now() + WAIT_MS
-  while (!volume.events.some(event => event.kind === 'child-up')) {
-    if (performance.now() > deadline) throw new Error('the brick does not come up')
-    await new Promise(resolve => setImmediate(resolve))
+  const indexing = {
+    'index-base': `${root}/.glusterfs/indices`,
+    'xattrop-pending-watchlist': 'trusted.afr.gv0-',
   }
+  brick = await SocketBrick.start({
+    layers: [[posix, { directory: root }], locks, [index, indexing]],
+  })
+  volume = await brick.mount()
   volume.ctx = { ...volume.ctx, pid: -6 }
 })
 afterEach(async () => {
-  await volume.stop()
   await brick.stop()
   await rm(root, { recursive: true })
 })
