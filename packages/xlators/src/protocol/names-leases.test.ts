@@ -14,7 +14,7 @@ import {
   until,
 } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { upcall } from '../features/upcall/index.ts'
 import { mdCache } from '../performance/md-cache/index.ts'
 
@@ -157,7 +157,9 @@ test('what was known under a lease counts no more when the connection has broken
   await learn(a, '')
   a.volume.events.length = 0
   brick.disconnectAll()
-  await until('the end', UP_MS, () => a.volume.events.some(each => each.kind === 'child-down'))
+  // Seen at once: the client tries again 50 ms later.
+  const isDown = () => a.volume.events.some(each => each.kind === 'child-down')
+  await vi.waitUntil(isDown, { interval: 1, timeout: UP_MS })
   expect(errnoOf(await a.volume.lookup('/x'))).toBe(Errno.ENOTCONN)
   await until('the brick', UP_MS, () => a.volume.events.some(each => each.kind === 'child-up'))
   expect(await knowsFree(a, '/x')).toBe(false)
