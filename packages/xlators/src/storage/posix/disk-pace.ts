@@ -1,8 +1,8 @@
 /**
- * DiskPace: whether small reads from the disk, of data or attributes, are done at once, on the loop. To
- * hand one to a thread and hear of its end costs two wake-ups, as much as a fast disk's answer; a slow
- * disk must keep nobody waiting but who asked for it. So reads now and then are tried on the loop, and
- * while those are quick, all small ones are done there, until some are not.
+ * DiskPace: whether small reads of a cold file are done at once, on the loop. To hand one to a thread
+ * and hear of its end costs two wake-ups, as much as a fast disk's answer; a slow disk must keep nobody
+ * waiting but who asked for it. So reads now and then are tried on the loop, and while those are quick,
+ * all small ones are done there, until some are not.
  */
 
 import type { Clock } from '@ashlar/core'
@@ -32,18 +32,9 @@ export class DiskPace {
     this.#clock = clock
   }
 
-  get isFast(): boolean {
-    return this.#trust >= TRUST
-  }
-
-  /** Nothing says that the disk is slow: something may be tried. */
-  get isPromising(): boolean {
-    return this.#trust > 0 || this.#clock.monotonic() >= this.#slowUntil
-  }
-
   /** Reads of so many bytes are done on the loop, cold or not. */
   isQuick(size: number): boolean {
-    return this.isFast && size <= SMALL_BYTES
+    return this.#trust >= TRUST && size <= SMALL_BYTES
   }
 
   /** A read of so many bytes that has to come from the disk is to be tried on the loop. */
@@ -51,19 +42,18 @@ export class DiskPace {
     if (size > SMALL_BYTES) return false
     if (this.#trust > 0) return true
     this.#reads += 1
-    return this.#reads % READS_PER_TRY === 0 && this.isPromising
+    return this.#reads % READS_PER_TRY === 0 && this.#clock.monotonic() >= this.#slowUntil
   }
 
   /** Does a read of a file that may be cold, and learns from it. */
   measured(read: () => number): number {
     const start = this.#clock.monotonic()
     const result = read()
-    this.took(this.#clock.monotonic() - start)
+    this.#took(this.#clock.monotonic() - start)
     return result
   }
 
-  /** Something that may have come from the disk took so many milliseconds. */
-  took(ms: number): void {
+  #took(ms: number): void {
     if (ms < QUICK_MS) this.#trust = Math.min(TRUST_MAX, this.#trust + 1)
     else if (ms <= SLOW_MS) this.#trust = Math.max(0, this.#trust - QUICK_ONES_PER_SLOW)
     else {

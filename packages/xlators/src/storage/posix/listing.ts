@@ -67,8 +67,8 @@ export class Listing {
   }
 
   /**
-   * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, and the
-   * disk is not fast, those that follow are brought into memory side by side, off the loop.
+   * On a cold disk an entry's attributes are one or two reads away: once an entry was slow, those
+   * that follow are brought into memory side by side, off the loop, however fast the disk.
    */
   async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
     for (let { offset } = args; ; ) {
@@ -93,7 +93,6 @@ export class Listing {
       const plain = listed.entries.map(entry => ({ ...entry, stat: EMPTY_IATT }))
       return { ok: true, entries: plain, eof: listed.eof, next: offset }
     }
-    const { pace } = brick
     const { clock } = brick.self.env
     const filter = args.xdata?.has('readdir-filter-directories') === true
     const entries: DirentPlus[] = []
@@ -102,12 +101,16 @@ export class Listing {
     /** Bytes of contents that go along. */
     let content = 0
     let warm = 0
+    let ahead: Promise<void> | undefined
     let turn = clock.monotonic()
     for (const [i, entry] of listed.entries.entries()) {
       if (this.#cold && i >= warm) {
-        // The first of them is tried on the loop.
+        const present = ahead ?? this.#warm(open, listed.entries.slice(i, i + WARM_ENTRIES))
         warm = i + WARM_ENTRIES
-        await this.#warm(open, listed.entries.slice(pace.isPromising ? i + 1 : i, warm))
+        // The disk goes on with the next ones while these are described.
+        const next = listed.entries.slice(warm, warm + WARM_ENTRIES)
+        ahead = next.length === 0 ? undefined : this.#warm(open, next)
+        await present
         if (brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
         turn = clock.monotonic()
       }
@@ -118,11 +121,7 @@ export class Listing {
       }
       const start = clock.monotonic()
       const plus = this.#describe(open, entry, args)
-      const took = clock.monotonic() - start
-      if (took > WARM_ENTRY_MS) {
-        pace.took(took)
-        if (took > SLOW_ENTRY_MS || this.#cold) this.#cold = !pace.isFast
-      }
+      if (!this.#cold && clock.monotonic() - start > SLOW_ENTRY_MS) this.#cold = true
       next = entry.offset
       if (plus === undefined || (filter && plus.type === DT_DIR)) continue
       entries.push(plus)
