@@ -67,7 +67,7 @@ async function measure(row: Row, directory: string, sizes: Sizes): Promise<numbe
   return done / ((performance.now() - start) / 1000)
 }
 
-/** An uncounted round of `files` files on every target. */
+/** An uncounted round on every target, of `files` files and twice the data of a counted one. */
 async function warmUp(
   rows: readonly Row[],
   started: ReadonlyMap<Target, string>,
@@ -78,8 +78,7 @@ async function warmUp(
     ...sizes,
     files,
     listing: files,
-    mebibytes: 32,
-    seconds: 1,
+    mebibytes: 2 * sizes.mebibytes,
   }
   for (const [target, path] of started) {
     const home = `${path}/warm-up`
