@@ -50,6 +50,11 @@ export class IndexView {
     this.#ctx = ctx
   }
 
+  /** The brick that it is of. */
+  get brick(): string {
+    return this.#child.name
+  }
+
   /** How many entries there are. */
   async count(): Promise<number | Failure> {
     const loc = inodeLoc(this.#set.self.inodes.root)

@@ -35,6 +35,13 @@ export interface Sweeper {
   readonly stopped: () => boolean
 }
 
+/** One index of a brick, and who sweeps it. */
+interface SweptIndex {
+  readonly sweeper: Sweeper
+  readonly view: IndexView
+  readonly kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY
+}
+
 /** Sweeps the index of brick `index`. What could not be healed in the last pass is counted as such. */
 export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally): Promise<void> {
   let alone = false
@@ -43,15 +50,9 @@ export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally):
     const pace = alone ? { ...sweeper, atOnce: 1 } : sweeper
     const view = new IndexView(sweeper.set, index, HEAL_CTX)
     for (const kind of [IndexKind.PENDING, IndexKind.DIRTY] as const) {
-      const failed = await view.each(kind, async entries => {
-        await healEntriesOf(pace, view, kind, entries, found)
-        return !sweeper.stopped()
-      })
-      if (failed !== undefined && failed.errno !== Errno.ENOTCONN)
-        sweeper.set.env.log.warning('a heal index cannot be read', {
-          brick: sweeper.set.child(index).name,
-          errno: failed.errno,
-        })
+      const swept = { sweeper: pace, view, kind }
+      await healDirectories(swept, found)
+      await healAll(swept, entry => !entry.directory, found)
     }
     tally.healed += found.healed
     tally.splitBrain = found.splitBrain
@@ -64,28 +65,44 @@ export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally):
   }
 }
 
-async function healEntriesOf(
-  sweeper: Sweeper,
-  view: IndexView,
-  kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
-  entries: readonly Indexed[],
+/**
+ * Directories go first, and as long as that helps: what is in them is then there to be healed, further
+ * directories among it.
+ */
+async function healDirectories(index: SweptIndex, tally: Pass): Promise<void> {
+  let round: Pass
+  do {
+    round = { healed: 0, splitBrain: 0, failed: 0, busy: 0 }
+    await healAll(index, entry => entry.directory, round)
+    tally.healed += round.healed
+  } while (round.healed > 0 && round.failed > 0 && !index.sweeper.stopped())
+  tally.splitBrain += round.splitBrain
+  tally.failed += round.failed
+  tally.busy += round.busy
+}
+
+/** Heals what the index has of a sort. */
+async function healAll(
+  index: SweptIndex,
+  isMeant: (entry: Indexed) => boolean,
   tally: Pass,
 ): Promise<void> {
-  // Directories first: what is in them is then there to be healed.
-  const directories = entries.filter(entry => entry.directory)
-  const others = entries.filter(entry => !entry.directory)
-  for (const group of [directories, others]) {
-    await eachAtOnce(group, sweeper.atOnce, async entry => {
-      if (sweeper.stopped()) return
-      await healEntry(sweeper, view, kind, entry, tally)
+  const { sweeper, view, kind } = index
+  const failed = await view.each(kind, async entries => {
+    await eachAtOnce(entries.filter(isMeant), sweeper.atOnce, async entry => {
+      if (!sweeper.stopped()) await healEntry(index, entry, tally)
     })
-  }
+    return !sweeper.stopped()
+  })
+  if (failed !== undefined && failed.errno !== Errno.ENOTCONN)
+    sweeper.set.env.log.warning('a heal index cannot be read', {
+      brick: view.brick,
+      errno: failed.errno,
+    })
 }
 
 async function healEntry(
-  { set, memory }: Sweeper,
-  view: IndexView,
-  kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
+  { sweeper: { set, memory }, view, kind }: SweptIndex,
   { gfid }: Indexed,
   tally: Pass,
 ): Promise<void> {
