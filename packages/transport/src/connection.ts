@@ -119,7 +119,7 @@ export class RpcConnection implements StreamHandler {
 
   flush(): void {
     if (this.writer.length === 0 || this.#stream === undefined) return
-    this.#leaving.push(...this.#unsent.splice(0))
+    if (this.#unsent.length > 0) this.#leaving.push(...this.#unsent.splice(0))
     this.#stream.write(this.writer.take())
   }
 
@@ -153,7 +153,7 @@ export class RpcConnection implements StreamHandler {
 
   drained(): void {
     this.writer.rewind()
-    for (const sent of this.#leaving.splice(0)) sent()
+    if (this.#leaving.length > 0) for (const sent of this.#leaving.splice(0)) sent()
     this.#events.drained?.()
   }
 

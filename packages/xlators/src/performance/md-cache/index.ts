@@ -148,7 +148,7 @@ class MdCache implements Xlator {
       ctx,
       this.#known.wanted.size === 0 ? args : { ...args, xdata: this.#known.asking(xdata) },
     )
-    this.#ahead.answered(loc, reply.ok)
+    this.#ahead.answered(loc, reply.ok ? reply.stat : undefined)
     if (!reply.ok) {
       if (loc.inode.linked) this.#known.of(loc.inode).invalidate()
       if (reply.errno === Errno.ENOENT) this.#ahead.asked(ctx, loc, false)

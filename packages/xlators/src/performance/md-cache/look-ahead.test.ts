@@ -156,14 +156,28 @@ describe('look-ahead', () => {
       const found = async (): Promise<void> => {
         for (let i = 0; i < RUN; i++) await asked(`found-${looked++}`, fileStat('found', 10))
       }
+      const names = Array.from({ length: 2 * RUN }, (_, i) => `n${i}`)
       await found()
       await opened(undefined)
-      await read([listed('a'), listed('b'), listed('c'), listed('d')])
+      await read(names.map(name => listed(name)))
+      for (const name of names.slice(0, RUN)) expect(await asks(name)).toBe(false)
+      // Others than those that were told say nothing, nor do those that this client has made anew.
       await found()
-      // It is all still to be told.
       expect(world.outstanding).toEqual([])
-      expect(await asks('a')).toBe(false)
-      await found()
+      for (const name of names.slice(0, RUN)) {
+        const loc = entryLoc(directory, name, world.file(name))
+        const args = { loc, xflags: 0 }
+        const gone = { preparent: EMPTY_IATT, postparent: EMPTY_IATT }
+        await change('unlink', () => world.graph.top.unlink(ROOT_CTX, args), gone)
+        world.graph.inodes.unlink(directory, name)
+        await asked(name, Errno.ENOENT)
+      }
+      expect(world.outstanding).toEqual([])
+      for (const name of names.slice(RUN)) expect(await asks(name)).toBe(false)
+      for (const name of names.slice(RUN)) {
+        world.graph.inodes.unlink(directory, name)
+        await asked(name, fileStat(name, 11))
+      }
       expect(world.outstanding).toEqual(['opendir'])
       await opened(undefined)
       await read([listed('b', fileStat('b', 12))])

@@ -86,6 +86,8 @@ class Listing {
   readonly newerNames = new Set<string>()
   listed = 0
   used = 0
+  /** Names asked of a brick that had been told from here. */
+  again = 0
   /** Entries that are to be listed, for now. */
   limit: number
   /** Goes on with a listing that has come to its limit. */
@@ -110,9 +112,9 @@ class Listing {
   }
 }
 
-/** Enough of it was told: who asks bricks for names in spite of it reads the directory once more. */
-function isSpent({ ended, used, listed }: Listing): boolean {
-  return ended && used >= listed * USED_PART
+/** It was of use, and names that it has told are asked for again: somebody reads the directory anew. */
+function isSpent({ ended, used, listed, again }: Listing): boolean {
+  return ended && again >= RUN && used >= listed * USED_PART
 }
 
 /** How a directory is used. */
@@ -171,12 +173,16 @@ export class LookAhead {
     else if (usage.run >= RUN) this.#begin(ctx, parent, usage, now)
   }
 
-  /** Bricks have answered for this name, whatever they said: what was listed of it is older. */
-  answered(loc: Loc, found: boolean): void {
+  /** Bricks have answered for this name, `undefined`: nothing has it. What was listed of it is older. */
+  answered(loc: Loc, stat: Iatt | undefined): void {
     const listing = this.#listingOf(loc)
     if (listing === undefined) return
-    this.#overtake(listing, loc.name)
-    if (found) this.#know(listing, loc.name)
+    const { name } = loc
+    // A file that was listed, and is neither still to be told nor newer than the listing.
+    const told = listing.names.has(name) && !listing.entries.has(name)
+    if (told && stat?.isDirectory === false && !listing.newerNames.has(name)) listing.again += 1
+    this.#overtake(listing, name)
+    if (stat !== undefined) this.#know(listing, name)
   }
 
   /** What a listing later than `since` has told of a name. */
