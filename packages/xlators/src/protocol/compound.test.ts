@@ -204,7 +204,7 @@ describe('a lock that waits', () => {
     const root = inodeLoc(graph.inodes.root)
     const made = entryLoc(graph.inodes.root, 'made', graph.inodes.create())
     const held = nameLock(root, 'made', EntrylkCommand.LOCK_NB, other)
-    await graph.top.compound(ctx, { steps: [held, held].slice(0, 1) })
+    await graph.top.compound(ctx, { steps: [held] })
     const waiting = graph.top.compound(ctx, {
       steps: [
         nameLock(root, 'made', EntrylkCommand.LOCK),

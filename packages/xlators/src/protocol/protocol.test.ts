@@ -120,7 +120,7 @@ describe('files through both ends', () => {
     fd.unref()
   })
 
-  test('an anonymous fd works by gfid, an unknown number is EBADF', async () => {
+  test('an anonymous fd works by gfid', async () => {
     const { graph } = await brick.mount()
     const fd = await makeFile(graph, graph.inodes.root, 'f')
     good(await graph.top.writev(ctx, { fd, data: Buffer.from('text'), offset: 0, flags: 0 }))
@@ -152,7 +152,7 @@ describe('files through both ends', () => {
     expect(removed.ok ? 0 : removed.errno).toBe(Errno.EINVAL)
   })
 
-  test('fds are released on the brick, lowest numbers used again', async () => {
+  test('fds are released on the brick', async () => {
     const { graph } = await brick.mount()
     const fds = await Promise.all(
       ['a', 'b', 'c'].map(name => makeFile(graph, graph.inodes.root, name)),
