@@ -15,6 +15,9 @@ export const HEAL_CTX: Ctx = { ...ROOT_CTX, pid: SpecialPid.SELF_HEALD, priority
 /** Passes over one index in one sweep: each must have healed something. */
 const PASSES_MAX = 1000
 
+/** Directories within each other that are healed before files have their turn again. */
+const DEPTH_MAX = 32
+
 /** Counted while it goes. */
 export interface Tally {
   healed: number
@@ -70,12 +73,13 @@ export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally):
  * directories among it.
  */
 async function healDirectories(index: SweptIndex, tally: Pass): Promise<void> {
-  let round: Pass
-  do {
+  let round: Pass = { healed: 0, splitBrain: 0, failed: 0, busy: 0 }
+  for (let depth = 0; depth < DEPTH_MAX && !index.sweeper.stopped(); depth++) {
     round = { healed: 0, splitBrain: 0, failed: 0, busy: 0 }
     await healAll(index, entry => entry.directory, round)
     tally.healed += round.healed
-  } while (round.healed > 0 && round.failed > 0 && !index.sweeper.stopped())
+    if (round.healed === 0 || round.failed === 0) break
+  }
   tally.splitBrain += round.splitBrain
   tally.failed += round.failed
   tally.busy += round.busy
