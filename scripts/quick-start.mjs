@@ -57,16 +57,21 @@ async function openVolume(home, host) {
     await run(home, 'gluster', ['--mode=script', ...words])
     say(`Volume ${VOLUME} keeps each file three times: in ${home.bricks.join(', ')}`)
   }
-  if (!(await isStarted(home)))
+  if (!(await isStarted(home, VOLUME)))
     await run(home, 'gluster', ['--mode=script', 'volume', 'start', VOLUME])
 }
 
+/** Stops the volume, and others that were made beside it. */
 async function closeVolume(home) {
-  if (await isStarted(home)) await run(home, 'gluster', ['--mode=script', 'volume', 'stop', VOLUME])
+  const volumes = (await run(home, 'gluster', ['volume', 'list'])).split('\n')
+  if (!volumes.includes(VOLUME)) return
+  for (const volume of volumes.filter(name => name !== ''))
+    if (await isStarted(home, volume))
+      await run(home, 'gluster', ['--mode=script', 'volume', 'stop', volume])
 }
 
-async function isStarted(home) {
-  const info = await run(home, 'gluster', ['volume', 'info'])
+async function isStarted(home, volume) {
+  const info = await run(home, 'gluster', ['volume', 'info', volume])
   return info.includes('Status: Started')
 }
 
