@@ -2,7 +2,7 @@
  * RecentRights: who may open files that nobody has looked up yet, as listings have told. A scan looks
  * a name up in a listing (md-cache), and opens it without a word to the brick.
  *
- * What is older than a turn goes with the next, so that nothing is kept for longer than two.
+ * What is older than a turn goes with the next listing but one; there is no more than of two turns.
  */
 
 import type { Gfid } from '@ashlar/core'

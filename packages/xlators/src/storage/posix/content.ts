@@ -9,7 +9,6 @@ import {
   type Ctx,
   Dict,
   type DirentPlus,
-  Errno,
   type FopArgs,
   type Iatt,
   LISTED_CONTENT,
@@ -95,10 +94,7 @@ function contentOf(
   const fd = sys.openat(sys.AT_FDCWD, path, sys.O.RDONLY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
   if (fd < 0) return undefined
   const { pace } = brick
-  const length = pace.isQuick(size)
-    ? pace.measured(() => sys.pread(fd, content, 0))
-    : sys.preadv2(fd, content, 0, sys.RWF_NOWAIT)
-  if (length !== -Errno.EAGAIN && length !== -Errno.EOPNOTSUPP && length >= size) {
+  if (!pace.isQuick(size) && sys.preadv2(fd, content, 0, sys.RWF_NOWAIT) >= size) {
     sys.close(fd)
     return content
   }

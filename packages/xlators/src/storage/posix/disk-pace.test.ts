@@ -2,7 +2,7 @@
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { Errno } from '@ashlar/core'
+import { Errno, type Fd, type Loc } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { FakeClock, good, TestVolume } from '@ashlar/testkit'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
@@ -121,20 +121,25 @@ describe('a brick', () => {
     fd.unref()
   })
 
-  test('reads the attributes of a cold directory on threads', async () => {
+  /** The root, opened, on a disk where each entry's attributes take so many milliseconds. */
+  async function slowRoot(ms: number): Promise<{ fd: Fd; loc: Loc }> {
     const { statat } = await vi.importActual<typeof sys>('@ashlar/sys')
-    const names = Array.from({ length: 200 }, (__, i) => `f${i}`)
-    for (const name of names) await volume.write(`/${name}`, '')
-    vi.mocked(sys.warmXattrs).mockClear()
-    vi.mocked(sys.statat).mockImplementation((fd, name, stat) => {
-      const end = performance.now() + 0.2
+    vi.mocked(sys.statat).mockImplementation((directory, name, stat) => {
+      const end = performance.now() + ms
       while (performance.now() < end);
-      return statat(fd, name, stat)
+      return statat(directory, name, stat)
     })
     const loc = await volume.loc('/')
     const fd = volume.graph.openFd(loc.inode, { flags: 0, pid: 1 })
     good(await volume.top.opendir(volume.ctx, { loc, fd }))
-    fd.bind()
+    return { fd: fd.bind(), loc }
+  }
+
+  test('reads the attributes of a cold directory on threads', async () => {
+    const names = Array.from({ length: 200 }, (__, i) => `f${i}`)
+    for (const name of names) await volume.write(`/${name}`, '')
+    vi.mocked(sys.warmXattrs).mockClear()
+    const { fd } = await slowRoot(0.2)
     const list = volume.top.readdirp(volume.ctx, { fd, size: 1_000_000, offset: 0n })
     const { entries } = good(await list)
     const listed = entries.filter(({ stat }) => stat.isRegular).map(({ name }) => name)
@@ -145,17 +150,8 @@ describe('a brick', () => {
   })
 
   test('answers others while it lists a large cold directory', async () => {
-    const { statat } = await vi.importActual<typeof sys>('@ashlar/sys')
     for (let i = 0; i < 200; i++) await volume.write(`/f${i}`, '')
-    vi.mocked(sys.statat).mockImplementation((fd, name, stat) => {
-      const end = performance.now() + 0.1
-      while (performance.now() < end);
-      return statat(fd, name, stat)
-    })
-    const loc = await volume.loc('/')
-    const fd = volume.graph.openFd(loc.inode, { flags: 0, pid: 1 })
-    good(await volume.top.opendir(volume.ctx, { loc, fd }))
-    fd.bind()
+    const { fd, loc } = await slowRoot(0.1)
     let listed = false
     const list = volume.top
       .readdirp(volume.ctx, { fd, size: 1_000_000, offset: 0n })

@@ -105,11 +105,13 @@ export class Listing {
     let turn = clock.monotonic()
     for (const [i, entry] of listed.entries.entries()) {
       if (this.#cold && i >= warm) {
-        const present = ahead ?? this.#warm(open, listed.entries.slice(i, i + WARM_ENTRIES))
+        const present =
+          (i === warm ? ahead : undefined) ??
+          this.#warm(open, listed.entries.slice(i, i + WARM_ENTRIES))
         warm = i + WARM_ENTRIES
         // The disk goes on with the next ones while these are described.
-        const next = listed.entries.slice(warm, warm + WARM_ENTRIES)
-        ahead = next.length === 0 ? undefined : this.#warm(open, next)
+        const coming = listed.entries.slice(warm, warm + WARM_ENTRIES)
+        ahead = coming.length === 0 ? undefined : this.#warm(open, coming)
         await present
         if (brick.fds.get(args.fd) !== open) return failure(Errno.EBADF)
         turn = clock.monotonic()
