@@ -61,7 +61,7 @@ export type GraphEvent =
   | { readonly kind: 'child-down' }
   /** A part below went down, but the layer still serves. */
   | { readonly kind: 'some-descendent-down' }
-  /** The brick refused us for good: mounting fails. */
+  /** The brick does not admit us: what waits to be mounted fails. */
   | { readonly kind: 'auth-failed'; readonly reason: string }
   | ({ readonly kind: 'cache-invalidation'; readonly change: CacheInvalidation } & ForClient)
   /** Somebody waits for a lock that we hold on this inode. */

@@ -15,6 +15,8 @@ import {
   LockType,
   NULL_GFID,
   OpenFlag,
+  parseVolfile,
+  printVolfile,
   ROOT_CTX,
   SetAttr,
   systemRandom,
@@ -264,11 +266,26 @@ describe('a broken connection', () => {
 })
 
 describe('admission', () => {
-  test('by address, for good or not at all', async () => {
+  test('by address', async () => {
     const options = { 'auth.addr./b.allow': '10.0.0.*' }
     await using strict = await SocketBrick.start({ layers, options })
     const { events } = await strict.connect()
     await until('the refusal', WAIT_MS, () => events.some(each => each.kind === 'auth-failed'))
+  })
+
+  test('taken back and given again: a client that lives comes again', async () => {
+    const { events, graph } = await brick.mount()
+    const file = await makeFile(graph, graph.inodes.root, 'open')
+    const server = brick.volume.graph
+    const admitting = printVolfile(server.volfile)
+    const ups = (): number => events.filter(each => each.kind === 'child-up').length
+    expect(ups()).toBe(1)
+    server.reconfigure(parseVolfile(admitting.replace('b.allow *', 'b.allow 10.0.0.1')))
+    await until('the refusal', WAIT_MS, () => events.some(each => each.kind === 'auth-failed'))
+    server.reconfigure(parseVolfile(admitting))
+    await until('the brick', WAIT_MS, () => ups() === 2)
+    good(await graph.top.fstat(ctx, { fd: file }))
+    file.unref()
   })
 
   test('by user name and password, whatever the address', async () => {

@@ -43,7 +43,7 @@ export interface PeerEvents {
   readonly lost: () => void
   readonly up: () => void
   readonly down: () => void
-  /** The brick will never admit us. */
+  /** The brick does not admit us, as it is set up now. */
   readonly refused: (reason: string) => void
   readonly callback: (program: number, procedure: number, reader: Reader) => void
 }
@@ -185,16 +185,15 @@ export class Peer {
     else this.raise()
   }
 
+  /** A mount that waits to come up fails by a refusal; one that lives outlasts a change of `auth`. */
   #turnedAway(errno: Errno, dict: Dict | undefined): void {
     const reason = dict?.getString('ERROR') ?? ''
     this.#self.env.log.warning('the brick turned us away', { reason, errno })
-    const hopeless =
+    const refusal =
       (errno === Errno.EACCES && reason !== '') ||
       (errno === Errno.ENOENT && this.#self.graph.process.subdirectory !== undefined)
-    if (!hopeless) return this.#later(reason)
-    this.rpc.stop()
-    this.#gone()
-    this.#events.refused(reason)
+    this.#later(reason)
+    if (refusal) this.#events.refused(reason)
   }
 
   /** The brick's own stack came up (Callback CHILD_UP), or we have just been admitted. */
