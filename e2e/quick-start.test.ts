@@ -14,6 +14,32 @@ const NOBODY = 65_534
 const START_MS_MAX = 60_000
 const END_MS_MAX = 40_000
 
+/** What an owner may do with a directory whose mode denies him much; each line says how it went. */
+const DIRECTORY_MODES = `
+for mode in 000 100 200 300 400 444 500 600 666; do
+  mkdir -p top/dir$mode/sub
+  echo text > top/dir$mode/file
+  cd top
+  chmod $mode dir$mode && stat -c '%a %n' dir$mode
+  ls dir$mode | sort
+  cat dir$mode/file
+  touch dir$mode/new
+  mv dir$mode moved && stat -c '%a %n' moved
+  touch -d @1000000000 moved && stat -c %Y moved
+  setfattr -n user.note -v words moved
+  mv moved ../across && mv ../across moved && stat -c '%a %n' moved
+  rmdir moved
+  chmod 700 moved && stat -c '%a %n' moved
+  ls moved
+  cat moved/file
+  chmod $mode moved/sub
+  rmdir moved/sub
+  rm -r moved
+  cd ..
+done
+rmdir top && echo done
+`
+
 const homes: string[] = []
 const running: ChildProcess[] = []
 
@@ -124,6 +150,26 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
     expect(processesOf(home)).toEqual([])
   })
 
+  test('stops volumes that were made beside its own', async () => {
+    const home = makeHome()
+    const first = start(home, QUICK)
+    await started(first)
+    const exported = /^ {2}export (.*)$/m.exec(first.output())?.[1] as string
+    const gluster = (words: string): Promise<string> =>
+      succeed('bash', ['-ec', `export ${exported}\ngluster --mode=script volume ${words}`])
+    const host = /^Brick1: (.*):/m.exec(await gluster('info gv0'))?.[1] as string
+    await gluster(`create a-first ${host}:${home}/beside force`)
+    await gluster('start a-first')
+    expect(await first.end('SIGINT')).toBe(0)
+    expect(processesOf(home)).toEqual([])
+
+    const second = start(home, QUICK)
+    await started(second)
+    expect(await gluster('info a-first')).toContain('Status: Stopped')
+    expect(await second.end('SIGINT')).toBe(0)
+    expect(processesOf(home)).toEqual([])
+  })
+
   test('ends also while somebody uses the mount', async () => {
     const home = makeHome()
     const quick = start(home, QUICK)
@@ -153,6 +199,8 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
     mkdirSync(join(home, 'state'))
     await succeed('chown', [`${NOBODY}:${NOBODY}`, home, join(home, 'state')])
     await succeed('mknod', ['-m', '666', device, 'c', '10', '229'])
+    const modes = join(home, 'modes.sh')
+    await fs.writeFile(modes, DIRECTORY_MODES)
     // A user who may open /dev/fuse: in a mount namespace, so that nobody else gets that right.
     const script = `
 mount --make-rprivate /
@@ -171,6 +219,11 @@ exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups bash -c '
   cat ${home}/state/mnt/d/l
   stat -c %u ${home}/state/mnt/d/f
   getfattr --absolute-names -n user.trusted.gfid ${home}/state/bricks/1/d > /dev/null
+  mkdir ${home}/state/local
+  for place in local mnt; do
+    (cd ${home}/state/$place && bash ${modes} > ${home}/state/$place.said 2>&1)
+  done
+  diff ${home}/state/local.said ${home}/state/mnt.said
   kill -INT $quick
   wait $quick
   echo ended $?

@@ -11,6 +11,7 @@ import {
   type Mdata,
   MdataFlag,
   type Reply,
+  ROOT_GFID,
   SetAttr,
   S_IFLNK,
   S_IFMT,
@@ -19,6 +20,7 @@ import * as sys from '@ashlar/sys'
 import { type Brick, isRegular, type ObjectPath } from './brick.ts'
 
 const PERMISSION_BITS = 0o7777
+const OWNER_BITS = 0o700
 const DATA_TOUCH = MdataFlag.MTIME | MdataFlag.CTIME
 
 export function setattr(brick: Brick, ctx: Ctx, args: FopArgs['setattr']): Reply<'setattr'> {
@@ -43,6 +45,7 @@ function change(brick: Brick, ctx: Ctx, inode: Inode, to: Iatt, valid: number): 
   }
   if ((valid & SetAttr.MODE) !== 0) {
     if (symlink) return failure(Errno.EOPNOTSUPP)
+    if (locksOut(brick, inode, to.mode)) return failure(Errno.EPERM)
     const result = sys.fchmodat(sys.AT_FDCWD, object.path, to.mode & PERMISSION_BITS)
     if (result < 0) return failure(-result)
   }
@@ -91,6 +94,11 @@ function setTimes(brick: Brick, inode: Inode, object: ObjectPath, to: Iatt, vali
     next.ctimeNsec = to.ctimeNsec
   }
   return brick.setTimes(inode, object.path, next)
+}
+
+/** Without root, a mode of the volume's root that keeps the brick itself out of its directory. */
+function locksOut(brick: Brick, inode: Inode, mode: number): boolean {
+  return !brick.isRoot && inode.gfid === ROOT_GFID && (mode & OWNER_BITS) !== OWNER_BITS
 }
 
 export function truncate(brick: Brick, ctx: Ctx, args: FopArgs['truncate']): Reply<'truncate'> {

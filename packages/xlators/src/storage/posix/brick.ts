@@ -25,7 +25,7 @@ import {
   type XlatorSelf,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import { GFID_KEY, Handles } from './handles.ts'
+import { GFID_KEY, Handles, type OpenedBrick } from './handles.ts'
 import {
   applyTouch,
   freshMdata,
@@ -101,15 +101,12 @@ export class Brick {
   readonly #dirty = new Map<Gfid, Inode>()
   #flushTimer: { cancel(): void } | undefined
 
-  constructor(
-    self: Self,
-    options: { root: string; rootFd: number; xattrs: XattrSpace; isRoot: boolean },
-  ) {
+  constructor(self: Self, opened: OpenedBrick) {
     this.self = self
-    this.root = options.root
-    this.xattrs = options.xattrs
-    this.isRoot = options.isRoot
-    this.handles = new Handles(options.root, options.rootFd, options.xattrs)
+    this.root = opened.root
+    this.xattrs = opened.xattrs
+    this.isRoot = opened.isRoot
+    this.handles = new Handles(opened)
     this.inodes = self.contextKey<InodeState>()
     this.fds = self.contextKey<FdState>()
     this.pace = new DiskPace(self.env.clock)
@@ -171,7 +168,7 @@ export class Brick {
       result = sys.fstat(fd, this.stat)
     }
     if (result < 0) return result
-    return { path: this.handles.directoryPath(fd), directory: true }
+    return { path: this.handles.directoryPath(fd, gfid), directory: true }
   }
 
   /** A file without a handle may still rest in `unlink/`, open. */
@@ -223,7 +220,7 @@ export class Brick {
     const fd = this.handles.directory(gfid)
     const stat = new sys.Stat()
     if (fd < 0 || sys.fstat(fd, stat) < 0) return new Iatt()
-    return this.iatt(this.self.inodes.obtain(gfid), this.handles.directoryPath(fd), stat)
+    return this.iatt(this.self.inodes.obtain(gfid), this.handles.directoryPath(fd, gfid), stat)
   }
 
   /** Gives a new object its times. */
@@ -264,7 +261,7 @@ export class Brick {
     const fd = this.handles.directory(gfid)
     if (fd < 0) return
     const inode = this.self.inodes.obtain(gfid)
-    const path = this.handles.directoryPath(fd)
+    const path = this.handles.directoryPath(fd, gfid)
     if (this.mdata(inode, path) === null && sys.fstat(fd, this.stat) < 0) return
     this.applyTouch(inode, path, touch)
   }
@@ -306,7 +303,7 @@ export class Brick {
   #timesPath(inode: Inode, state: InodeState): string | undefined {
     if (inode.gfid === ROOT_GFID || state.directory === true) {
       const fd = this.handles.directory(inode.gfid)
-      return fd < 0 ? undefined : this.handles.directoryPath(fd)
+      return fd < 0 ? undefined : this.handles.directoryPath(fd, inode.gfid)
     }
     return state.unlinked === true
       ? this.handles.unlinkedPath(inode.gfid)

@@ -236,7 +236,7 @@ function checkParent(
   const key = xdata?.getString(PREOP_KEY)
   const expected = key === undefined ? undefined : xdata?.getBytes(key)
   if (key === undefined || expected === undefined || existing) return undefined
-  const stored = brick.xattrs.get(brick.handles.directoryPath(entry.directoryFd), key)
+  const stored = brick.xattrs.get(brick.handles.directoryPath(entry.directoryFd, entry.parent), key)
   if (typeof stored !== 'number' && stored.equals(expected)) return undefined
   // What exists is answered as such, whatever the layout says.
   if (!directory && sys.statat(entry.directoryFd, entry.name, brick.stat) === 0) return undefined

@@ -27,10 +27,20 @@ export interface DirectoryHandle {
   readonly name: string
 }
 
+/** A brick that has been opened and checked. */
+export interface OpenedBrick {
+  readonly root: string
+  readonly rootFd: number
+  readonly xattrs: XattrSpace
+  /** The process may do as it likes, whatever modes say. */
+  readonly isRoot: boolean
+}
+
 export class Handles {
   readonly root: string
   readonly rootFd: number
   readonly #xattrs: XattrSpace
+  readonly #isRoot: boolean
   readonly #scratch = Buffer.alloc(TARGET_BYTES_MAX)
   readonly #directories = new LRUCache<Gfid, number>({
     max: DIRECTORIES_MAX,
@@ -39,10 +49,11 @@ export class Handles {
     },
   })
 
-  constructor(root: string, rootFd: number, xattrs: XattrSpace) {
-    this.root = root
-    this.rootFd = rootFd
-    this.#xattrs = xattrs
+  constructor(opened: OpenedBrick) {
+    this.root = opened.root
+    this.rootFd = opened.rootFd
+    this.#xattrs = opened.xattrs
+    this.#isRoot = opened.isRoot
   }
 
   close(): void {
@@ -66,9 +77,13 @@ export class Handles {
     return `/proc/self/fd/${directoryFd}/${name}`
   }
 
-  /** A path by which calls that must not end in a symbolic link reach an open directory. */
-  directoryPath(directoryFd: number): string {
-    return `/proc/self/fd/${directoryFd}/.`
+  /**
+   * A path by which calls that must not end in a symbolic link reach an open directory. `.` takes the
+   * right to search the directory, which without root its mode may deny to the brick itself: there it
+   * is reached by its name.
+   */
+  directoryPath(directoryFd: number, gfid: Gfid): string {
+    return (this.#isRoot ? undefined : this.#namedPath(gfid)) ?? `/proc/self/fd/${directoryFd}/.`
   }
 
   /** Descriptor of a directory; −ESTALE when the gfid names none. */
@@ -144,6 +159,13 @@ export class Handles {
     return undefined
   }
 
+  #namedPath(gfid: Gfid): string | undefined {
+    const handle = gfid === ROOT_GFID ? -Errno.EINVAL : this.readDirectoryHandle(gfid)
+    if (typeof handle === 'number') return undefined
+    const parent = this.directory(handle.parent)
+    return parent < 0 ? undefined : this.entryPath(parent, handle.name)
+  }
+
   #openDirectory(gfid: Gfid): number {
     // Up to the nearest ancestor that is open, then down again.
     const chain: { gfid: Gfid; name: string }[] = []
@@ -159,9 +181,10 @@ export class Handles {
       fd = at === ROOT_GFID ? this.rootFd : (this.#directories.get(at) ?? -1)
     }
     for (const step of chain.reverse()) {
+      const path = this.entryPath(fd, step.name)
       fd = sys.openat(fd, step.name, sys.O.PATH | sys.O.DIRECTORY | sys.O.NOFOLLOW | sys.O.CLOEXEC)
       if (fd < 0) return fd === -Errno.ENOENT || fd === -Errno.ENOTDIR ? -Errno.ESTALE : fd
-      const stored = this.#xattrs.get(this.directoryPath(fd), GFID_KEY)
+      const stored = this.#xattrs.get(path, GFID_KEY)
       if (typeof stored === 'number' || stored.latin1Slice() !== step.gfid) {
         sys.close(fd)
         return -Errno.ESTALE

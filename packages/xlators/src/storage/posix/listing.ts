@@ -17,8 +17,6 @@ import {
   type ReaddirpReply,
   type Reply,
   ROOT_GFID,
-  S_IFDIR,
-  S_IFMT,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { type Brick, buildIatt, type FdState } from './brick.ts'
@@ -200,17 +198,18 @@ export class Listing {
   /** An entry with attributes; undefined when it has gone meanwhile. */
   #describe(open: FdState, entry: Dirent, args: FopArgs['readdirp']): DirentPlus | undefined {
     const brick = this.#brick
-    if (sys.statat(open.fd, entry.name, brick.stat) < 0) return undefined
+    const found = sys.statat(open.fd, entry.name, brick.stat)
+    // Without root, the directory's mode may let the brick read its names and no more.
+    if (found < 0) return found === -Errno.ENOENT ? undefined : { ...entry, stat: EMPTY_IATT }
     if (entry.name === '.' || entry.name === '..') {
       // Without identity, but known to be directories: distribute shows each from one brick only.
       return { ...entry, stat: buildIatt(brick.stat, NULL_GFID, null) }
     }
-    const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
     const path = `/proc/self/fd/${open.fd}/${entry.name}`
     const gfid = brick.storedGfid(path)
     // Without a gfid it must be looked up, which gives it one.
     if (gfid === NULL_GFID) return { ...entry, stat: EMPTY_IATT }
-    const stat: Iatt = brick.iattOf(gfid, directory ? `${path}/.` : path)
+    const stat: Iatt = brick.iattOf(gfid, path)
     const inode = brick.self.inodes.find(gfid)
     const dict = answer(brick, args.xdata, { inode, gfid, path, stat })
     return {

@@ -134,10 +134,11 @@ export function fstat(brick: Brick, ctx: Ctx, args: FopArgs['fstat']): Reply<'fs
   const result = sys.fstat(open.fd, brick.stat)
   if (result < 0) return failure(-result)
   const { inode } = args.fd
-  const path = `/proc/self/fd/${open.fd}`
   const iatt = brick.iatt(
     inode,
-    brick.state(inode).directory === true ? `${path}/.` : brick.handles.path(inode.gfid),
+    brick.state(inode).directory === true
+      ? brick.handles.directoryPath(open.fd, inode.gfid)
+      : brick.handles.path(inode.gfid),
   )
   if (brick.state(inode).unlinked === true) iatt.nlink = 0
   const object = args.xdata === undefined ? undefined : brick.object(inode)

@@ -142,7 +142,7 @@ export function rmdir(brick: Brick, ctx: Ctx, args: FopArgs['rmdir']): Reply<'rm
   const result = sys.statat(entry.directoryFd, entry.name, brick.stat)
   if (result < 0) return failure(-result)
   if ((brick.stat.mode & S_IFMT) !== S_IFDIR) return failure(Errno.ENOTDIR)
-  const gfid = brick.storedGfid(`${entry.path}/.`)
+  const gfid = brick.storedGfid(entry.path)
   brick.handles.dropDirectory(gfid)
   const removed =
     (args.xflags & RECURSIVE) !== 0

@@ -45,7 +45,7 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
   if (result < 0) return failure(-result)
   const directory = (brick.stat.mode & S_IFMT) === S_IFDIR
   const links = brick.stat.nlink - 1
-  const gfid = brick.storedGfid(directory ? `${from.path}/.` : from.path)
+  const gfid = brick.storedGfid(from.path)
   if (gfid === NULL_GFID) return failure(Errno.ENODATA)
   const target = lookAt(brick, to)
   const exclusive = isExclusive(args)
@@ -77,7 +77,7 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
       recordName(brick, handle, { parent: to.parent, name: to.name, links })
     }
   }
-  const path = directory ? `${to.path}/.` : brick.handles.path(gfid)
+  const path = directory ? to.path : brick.handles.path(gfid)
   sys.statat(to.directoryFd, to.name, brick.stat)
   brick.state(inode).directory = directory
   brick.touch(ctx, inode, path, RENAME_TOUCH)
@@ -114,7 +114,7 @@ function lookAt(brick: Brick, entry: Entry): Target | undefined {
   const stat = new sys.Stat()
   if (sys.statat(entry.directoryFd, entry.name, stat) < 0) return undefined
   const directory = (stat.mode & S_IFMT) === S_IFDIR
-  const gfid = brick.storedGfid(directory ? `${entry.path}/.` : entry.path)
+  const gfid = brick.storedGfid(entry.path)
   const inode = gfid === NULL_GFID ? undefined : brick.self.inodes.obtain(gfid)
   return { gfid, inode, directory, links: directory ? stat.nlink : stat.nlink - 1 }
 }

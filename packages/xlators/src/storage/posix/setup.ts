@@ -5,7 +5,7 @@
 
 import { Errno, errnoText, gfidText, gfidToBytes, parseGfid, ROOT_GFID } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
-import { GFID_KEY } from './handles.ts'
+import { GFID_KEY, type OpenedBrick } from './handles.ts'
 import { trustedSpace, UserSpace, type XattrSpace } from './xattr-space.ts'
 
 const VOLUME_ID_KEY = 'trusted.glusterfs.volume-id'
@@ -13,13 +13,6 @@ const VOLUME_ID_KEY = 'trusted.glusterfs.volume-id'
 /** A brick that must not be served, with what to do about it. */
 export class BrickError extends Error {
   override name = 'BrickError'
-}
-
-export interface OpenedBrick {
-  readonly root: string
-  readonly rootFd: number
-  readonly xattrs: XattrSpace
-  readonly isRoot: boolean
 }
 
 /** Opens and checks the brick at `root`. Throws BrickError. */
