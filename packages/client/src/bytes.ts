@@ -20,12 +20,19 @@ export function isData(data: WholeData): data is Data {
   return typeof data === 'string' || ArrayBuffer.isView(data)
 }
 
-/** An encoding, or options with one. */
+/**
+ * How a whole file is read or written: an encoding, or options. The signal ends the work with
+ * AbortError; what is written until then stays.
+ */
 export type EncodingOption =
   | BufferEncoding
   | null
   | undefined
-  | { readonly encoding?: BufferEncoding | null }
+  | { readonly encoding?: BufferEncoding | null; readonly signal?: AbortSignal | undefined }
+
+export function signalOf(option: EncodingOption): AbortSignal | undefined {
+  return typeof option === 'object' ? option?.signal : undefined
+}
 
 export function encodingOf(option: EncodingOption): BufferEncoding | undefined {
   const encoding = typeof option === 'string' ? option : option?.encoding

@@ -1,7 +1,14 @@
 /** connect: from the name of a server and a volume to a Volume that can be used. */
 
-import type { Ctx, Env, Graph, GraphEvent, Log } from '@ashlar/core'
-import { silentLog } from '@ashlar/core'
+import {
+  type Ctx,
+  type Env,
+  Errno,
+  type Graph,
+  type GraphEvent,
+  type Log,
+  silentLog,
+} from '@ashlar/core'
 import {
   FileVolfileSource,
   GraphHost,
@@ -10,7 +17,7 @@ import {
   ServerVolfileSource,
   type VolfileSource,
 } from '@ashlar/host'
-import { ConnectError } from './errors.ts'
+import { AbortError, ConnectError } from './errors.ts'
 import { Session } from './session.ts'
 import { Volume } from './volume.ts'
 
@@ -40,7 +47,7 @@ export interface ConnectOptions {
 const GLUSTERD_PORT = 24_007
 const TIMEOUT_MS_DEFAULT = 30_000
 
-/** Rejects with ConnectError when the volume cannot be had within `timeoutMs`. */
+/** Rejects with ConnectError when the volume cannot be had within `timeoutMs`, AbortError by `signal`. */
 export async function connect(options: ConnectOptions): Promise<Volume> {
   const env = processEnv(options.log ?? silentLog)
   const link = new Link(env, options)
@@ -97,21 +104,24 @@ class Link {
     const late = (): void =>
       this.#down(
         new ConnectError(
+          Errno.ETIMEDOUT,
           `no answer from volume '${this.#options.volume}' within ${timeoutMs / 1000} seconds`,
         ),
       )
     const timer = this.#env.clock.after(timeoutMs, late)
-    const aborted = (): void => this.#down(new ConnectError('connecting was given up'))
+    const aborted = (): void => this.#down(new AbortError(signal?.reason))
     signal?.addEventListener('abort', aborted, { once: true })
     if (signal?.aborted === true) aborted()
     this.#source.start({
       volfile: text => {
         this.#host
           .apply(text)
-          .catch((error: Error) => this.#down(new ConnectError(error.message, { cause: error })))
+          .catch((error: Error) =>
+            this.#down(new ConnectError(Errno.EINVAL, error.message, { cause: error })),
+          )
       },
-      failed: (reason, final) => {
-        if (final) this.#down(new ConnectError(reason))
+      failed: (reason, final, errno = Errno.EIO) => {
+        if (final) this.#down(new ConnectError(errno, reason))
       },
     })
     try {
@@ -141,7 +151,7 @@ class Link {
       this.#up()
       this.#nextUp.get(graph)?.()
     } else if (event.kind === 'auth-failed') {
-      this.#down(new ConnectError(`the volume refused us: ${event.reason}`))
+      this.#down(new ConnectError(Errno.EACCES, `the volume refused us: ${event.reason}`))
     }
   }
 

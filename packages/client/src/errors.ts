@@ -1,7 +1,7 @@
 /** FsError: failures as node:fs reports them, with `code`, `errno`, `syscall`, `path` and `dest`. */
 
 import { getSystemErrorMap } from 'node:util'
-import { type Errno, errnoFromName, errnoName, errnoText } from '@ashlar/core'
+import { Errno, errnoFromName, errnoName, errnoText } from '@ashlar/core'
 
 /** What failed, for messages: the system call's name, the path, and the second one if there is one. */
 export interface Operation {
@@ -48,4 +48,40 @@ export function hasCode(error: unknown, code: string): boolean {
 /** The volume could not be reached, or refused us. */
 export class ConnectError extends Error {
   override name = 'ConnectError'
+  /** `ETIMEDOUT`, `EACCES`, `ENOENT` and the like. */
+  readonly code: string
+
+  constructor(errno: Errno, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = errnoName(errno)
+  }
+}
+
+/** What node:fs throws when a signal ends its work. */
+export class AbortError extends Error {
+  override name = 'AbortError'
+  readonly code = 'ABORT_ERR'
+
+  constructor(reason: unknown) {
+    super('The operation was aborted', { cause: reason })
+  }
+}
+
+/** Throws AbortError when the signal has been given. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new AbortError(signal.reason)
+}
+
+/** rm(1) of a directory without `recursive`, for which node:fs has a code of its own. */
+export class DirectoryRemovalError extends Error implements NodeJS.ErrnoException {
+  override name = 'SystemError'
+  readonly code = 'ERR_FS_EISDIR'
+  readonly errno = Errno.EISDIR
+  readonly syscall = 'rm'
+  readonly path: string
+
+  constructor(path: string) {
+    super(`Path is a directory: rm returned EISDIR (is a directory) ${path}`)
+    this.path = path
+  }
 }

@@ -8,10 +8,11 @@ import {
   type EncodingOption,
   encodingOf,
   isData,
+  signalOf,
   toBytes,
   type WholeData,
 } from './bytes.ts'
-import { FsError } from './errors.ts'
+import { checkSignal, FsError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
 import { Stats } from './stats.ts'
 import {
@@ -38,6 +39,8 @@ export interface ReadOptions<T extends NodeJS.ArrayBufferView = Buffer> {
 const BUFFER_BYTES = 16 * 1024
 /** Bytes of a piece of a file whose size is not known. */
 const GROWTH_BYTES = 1024 * 1024
+/** Bytes that are on their way at once where a signal may end it. */
+const ABORTABLE_BYTES = 4 * 1024 * 1024
 
 export class FileHandle implements AsyncDisposable {
   readonly #file: OpenFile
@@ -131,16 +134,24 @@ export class FileHandle implements AsyncDisposable {
     return { bytesWritten, buffers }
   }
 
-  readFile(options?: { readonly encoding?: null } | null): Promise<Buffer>
-  readFile(options: BufferEncoding | { readonly encoding: BufferEncoding }): Promise<string>
+  readFile(
+    options?: { readonly encoding?: null; readonly signal?: AbortSignal | undefined } | null,
+  ): Promise<Buffer>
+  readFile(
+    options:
+      | BufferEncoding
+      | { readonly encoding: BufferEncoding; readonly signal?: AbortSignal | undefined },
+  ): Promise<string>
   /** From the handle's position to the end of the file. */
   async readFile(options?: EncodingOption): Promise<Buffer | string> {
+    const signal = signalOf(options)
+    checkSignal(signal)
     const { size } = await this.stat()
     const pieces: Buffer[] = []
     let expected = Math.max(size - this.#position, 0)
     for (;;) {
       const piece = Buffer.allocUnsafeSlow(expected === 0 ? GROWTH_BYTES : expected)
-      const { bytesRead } = await this.read({ buffer: piece })
+      const bytesRead = await this.#fill(piece, signal)
       pieces.push(bytesRead === piece.length ? piece : piece.subarray(0, bytesRead))
       // At its known size a file ends, unless it has grown; of size 0 it may be of any length.
       if (bytesRead < piece.length || (expected === size && size > 0)) break
@@ -151,14 +162,31 @@ export class FileHandle implements AsyncDisposable {
     return encoding === undefined ? content : content.toString(encoding)
   }
 
+  /** Fills `piece` as far as the file goes; how far, in bytes. */
+  async #fill(piece: Buffer, signal: AbortSignal | undefined): Promise<number> {
+    const step = signal === undefined ? piece.length : ABORTABLE_BYTES
+    for (let done = 0; done < piece.length; ) {
+      const length = Math.min(step, piece.length - done)
+      const { bytesRead } = await this.read({ buffer: piece, offset: done, length })
+      checkSignal(signal)
+      done += bytesRead
+      if (bytesRead < length) return done
+    }
+    return piece.length
+  }
+
   /** Writes at the handle's position all that is given. */
   async writeFile(data: WholeData, options?: EncodingOption): Promise<void> {
     const encoding = encodingOf(options)
+    const signal = signalOf(options)
+    checkSignal(signal)
     for await (const piece of isData(data) ? [data] : data) {
       const bytes = toBytes(piece, encoding)
+      const step = signal === undefined ? bytes.length : ABORTABLE_BYTES
       for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.write(bytes, done)
+        const { bytesWritten } = await this.write(bytes, done, Math.min(step, bytes.length - done))
         done += bytesWritten
+        checkSignal(signal)
       }
     }
   }

@@ -11,7 +11,7 @@
 export type { Data, EncodingOption, WholeData } from './bytes.ts'
 export * from './connect.ts'
 export { Dir } from './dir.ts'
-export { ConnectError, FsError } from './errors.ts'
+export { AbortError, ConnectError, FsError } from './errors.ts'
 export * from './file-handle.ts'
 export * from './objects.ts'
 export type { PathLike } from './path-walk.ts'

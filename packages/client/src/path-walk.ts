@@ -3,6 +3,7 @@
  * here. What is found is held until the walk is released, so that pruning cannot take it meanwhile.
  */
 
+import { inspect } from 'node:util'
 import {
   decodeName,
   entryLoc,
@@ -28,6 +29,17 @@ const LINKS_MAX = 40
 /** A path: absolute, or relative to the root of the volume. */
 export type PathLike = string | Buffer | URL
 
+/** In the words of node:fs. */
+class NullByteError extends TypeError {
+  readonly code = 'ERR_INVALID_ARG_VALUE'
+
+  constructor(path: string) {
+    super(
+      `The argument 'path' must be a string, Uint8Array, or URL without null bytes. Received ${inspect(path)}`,
+    )
+  }
+}
+
 /** The text of a path; URLs by their path. Throws TypeError when it holds a NUL. */
 export function pathText(path: PathLike): string {
   const text =
@@ -36,7 +48,7 @@ export function pathText(path: PathLike): string {
       : Buffer.isBuffer(path)
         ? decodeName(path)
         : decodeURIComponent(path.pathname)
-  if (text.includes('\0')) throw new TypeError('a path must be without null bytes')
+  if (text.includes('\0')) throw new NullByteError(text)
   return text
 }
 

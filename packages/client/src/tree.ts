@@ -1,7 +1,6 @@
 /** Whole trees: making the directories of a path, listing below one, removing all of it. */
 
-import { hasCode, FsError } from './errors.ts'
-import { Errno } from '@ashlar/core'
+import { DirectoryRemovalError, hasCode } from './errors.ts'
 import type { Dirent } from './stats.ts'
 import type { Volume } from './volume.ts'
 
@@ -67,7 +66,7 @@ export async function remove(
     const stats = await volume.lstat(path)
     if (!stats.isDirectory()) await volume.unlink(path)
     else if (options.recursive === true) await removeDirectory(volume, path)
-    else throw new FsError(Errno.EISDIR, { syscall: 'rm', path })
+    else throw new DirectoryRemovalError(path)
   } catch (error) {
     if (options.force !== true || !hasCode(error, 'ENOENT')) throw error
   }

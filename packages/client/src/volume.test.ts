@@ -156,6 +156,28 @@ const CASES: Readonly<Record<string, (fs: Fs, at: string) => Promise<unknown>>> 
     await fs.rm(`${at}/a`, { recursive: true })
     return fs.readdir(at)
   },
+  'rm of a directory': async (fs, at) => {
+    await fs.mkdir(`${at}/d`)
+    return fs.rm(`${at}/d`)
+  },
+  'a signal that was given': async (fs, at) => {
+    const signal = AbortSignal.abort()
+    await expect(fs.writeFile(`${at}/f`, '', { signal })).rejects.toMatchObject({
+      code: 'ABORT_ERR',
+    })
+    await fs.writeFile(`${at}/f`, 'whole')
+    return fs.readFile(`${at}/f`, { signal })
+  },
+  'a signal that is given on the way': async (fs, at) => {
+    const stop = new AbortController()
+    const pieces = function* (): Generator<string> {
+      yield 'one'
+      stop.abort()
+      yield 'two'
+    }
+    return fs.writeFile(`${at}/f`, pieces(), { signal: stop.signal })
+  },
+  'a NUL in a path': (fs, at) => fs.stat(`${at}/f\0g`),
   'rm of nothing': (fs, at) => fs.rm(`${at}/no`),
   'rm of nothing, forgiven': (fs, at) => fs.rm(`${at}/no`, { force: true }),
   'rename over a file': async (fs, at) => {

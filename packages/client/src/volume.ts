@@ -18,7 +18,7 @@ import {
 } from '@ashlar/core'
 import { type EncodingOption, encodingOf, type WholeData } from './bytes.ts'
 import { Dir, Listing } from './dir.ts'
-import { FsError, hasCode, type Operation } from './errors.ts'
+import { checkSignal, FsError, hasCode, type Operation } from './errors.ts'
 import { FileHandle } from './file-handle.ts'
 import { openFlags } from './flags.ts'
 import { OpenFile } from './open-file.ts'
@@ -55,7 +55,7 @@ const MKDTEMP_TRIES_MAX = 100
 type Mode = number | string
 export type OpenOptions = ReadStreamOptions & { readonly flags?: string; readonly mode?: Mode }
 export type FileOptions = EncodingOption | (EncodingOption & { flag?: string; mode?: Mode })
-type OptionBag = { encoding?: BufferEncoding | null; flag?: string; mode?: Mode }
+type OptionBag = Extract<EncodingOption, object> & { flag?: string; mode?: Mode }
 
 export interface VolumeParts {
   readonly session: Session
@@ -104,29 +104,36 @@ export class Volume implements AsyncDisposable {
 
   readFile(
     path: PathLike,
-    options?: { readonly encoding?: null; flag?: string } | null,
+    options?: { readonly encoding?: null; flag?: string; signal?: AbortSignal } | null,
   ): Promise<Buffer>
   readFile(
     path: PathLike,
-    options: BufferEncoding | { readonly encoding: BufferEncoding; flag?: string },
+    options:
+      | BufferEncoding
+      | { readonly encoding: BufferEncoding; flag?: string; signal?: AbortSignal },
   ): Promise<string>
   async readFile(path: PathLike, options?: FileOptions): Promise<Buffer | string> {
-    await using handle = await this.open(path, bag(options).flag ?? 'r')
-    const content = await handle.readFile()
+    const { flag = 'r', signal } = bag(options)
+    checkSignal(signal)
+    await using handle = await this.open(path, flag)
+    const content = await handle.readFile({ signal })
     const encoding = encodingOf(options)
     return encoding === undefined ? content : content.toString(encoding)
   }
 
   async writeFile(path: PathLike, data: WholeData, options?: FileOptions): Promise<void> {
-    const { flag = 'w', mode = 0o666 } = bag(options)
-    const handle = await this.open(path, flag, mode)
-    await finishing(handle, () => handle.writeFile(data, encodingOf(options)))
+    await this.#writeWhole(path, data, { flag: 'w', ...bag(options) })
   }
 
   async appendFile(path: PathLike, data: WholeData, options?: FileOptions): Promise<void> {
-    const { mode = 0o666 } = bag(options)
-    const handle = await this.open(path, bag(options).flag ?? 'a', mode)
-    await finishing(handle, () => handle.writeFile(data, encodingOf(options)))
+    await this.#writeWhole(path, data, { flag: 'a', ...bag(options) })
+  }
+
+  async #writeWhole(path: PathLike, data: WholeData, options: OptionBag): Promise<void> {
+    const { flag, mode = 0o666, signal } = options
+    checkSignal(signal)
+    const handle = await this.open(path, flag, mode)
+    await finishing(handle, () => handle.writeFile(data, options))
   }
 
   createReadStream(path: PathLike, options: OpenOptions = {}): Readable {

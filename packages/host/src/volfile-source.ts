@@ -8,6 +8,8 @@ import {
   addressText,
   Dict,
   type Env,
+  type Errno,
+  errnoFromName,
   errnoText,
   type TcpAddress,
   type UnixAddress,
@@ -23,7 +25,7 @@ export interface VolfileListener {
   /** The volfile, at first and whenever its text has changed. */
   volfile(text: string): void
   /** There is none: for good (`final`), or until the server can be reached. */
-  failed(reason: string, final: boolean): void
+  failed(reason: string, final: boolean, errno?: Errno): void
 }
 
 export interface VolfileSource {
@@ -43,7 +45,8 @@ export class FileVolfileSource implements VolfileSource {
     try {
       listener.volfile(readFileSync(this.#path, 'utf8'))
     } catch (error) {
-      listener.failed(`${this.#path} cannot be read: ${(error as Error).message}`, true)
+      const { code = '', message } = error as NodeJS.ErrnoException
+      listener.failed(`${this.#path} cannot be read: ${message}`, true, errnoFromName(code))
     }
   }
 
@@ -173,6 +176,7 @@ export class ServerVolfileSource implements VolfileSource {
       this.#listener?.failed(
         `no volfile for '${volfileId}' from ${this.#serverText()}: ${errnoText(reply.errno)}`,
         this.#text === undefined,
+        reply.errno,
       )
       return
     }
