@@ -49,6 +49,7 @@ export const setOptions: Command = async input => {
   for (let at = 0; at < words.length; at += 2) {
     const key = words[at] as string
     const value = words[at + 1] as string
+    if (value.trim() === '') throw new UsageError('')
     settings.push({ key, value: key.startsWith('user.') ? value : value.replace(/\s+/g, '') })
   }
   const question = dangerOf(settings)

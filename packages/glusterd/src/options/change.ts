@@ -75,7 +75,7 @@ export function changedOptions(
     options.set(key, value)
     checkRules(rowsOf(key), { key, value, volume, options })
     for (const each of rowsOf(key)) {
-      if (each.toggle === true && each.handler !== undefined && parseBoolean(value) === undefined) {
+      if (putsInOrOut(each) && parseBoolean(value) === undefined) {
         throw new ManagementError('OPTION_INVALID', 'Error, Validation Failed')
       }
       rows.push([each, value])
@@ -83,6 +83,11 @@ export function changedOptions(
   }
   checkValues(volume, options, rows)
   return options
+}
+
+/** The graph is built with or without a translator by it. */
+function putsInOrOut({ toggle, handler }: OptionRow): boolean {
+  return handler === 'perf' || (toggle === true && handler !== undefined)
 }
 
 function refuseByState(volume: Volume, key: string, count: number): void {
@@ -131,9 +136,16 @@ function checkValues(
   const present = translatorsOf({ ...volume, options })
   for (const [row, value] of rows) {
     if (!present.has(row.xlator) && row.xlator !== OWN) continue
-    const problem = valueProblem(row, value)
+    const problem = valueProblem(row, value, nameInVolfile(row, volume))
     if (problem !== undefined) throw new ManagementError('OPTION_INVALID', problem)
   }
+}
+
+/** As messages name it. */
+function nameInVolfile(row: OptionRow, volume: Volume): string | undefined {
+  const list = /^auth\.(allow|reject)$/.exec(row.key)?.[1]
+  const brick = volume.bricks[0]
+  return list === undefined || brick === undefined ? undefined : `auth.addr.${brick.path}.${list}`
 }
 
 function translatorsOf(volume: Volume): Set<string> {

@@ -19,8 +19,11 @@ const CORE_KINDS: Partial<Record<ValueKind, OptionKind>> = {
 }
 
 /** Undefined when `value` fits. The message names the translator's option, not the key. */
-export function valueProblem(row: OptionRow, value: string): string | undefined {
-  const name = row.option.replace(/^(brick|client)-(?=log-)/, '')
+export function valueProblem(
+  row: OptionRow,
+  value: string,
+  name = row.option.replace(/^(brick|client)-(?=log-)/, ''),
+): string | undefined {
   const kind = row.kind === undefined ? undefined : CORE_KINDS[row.kind]
   if (kind !== undefined) return coreProblem(name, value, specOf(row, kind))
   const own = row.kind === undefined ? undefined : OWN_CHECKS[row.kind]
@@ -59,8 +62,8 @@ const OWN_CHECKS: Partial<Record<ValueKind, (name: string, value: string) => str
       return `option ${name} ${value}: Can not parse ${value} address`
     },
     'address-list'(name, value) {
-      const items = value.split(/[,|]/)
-      if (items.every(item => isAddress(item.replace(/\(.*\)$/, '')))) return undefined
+      const items = value.split(',').filter(item => item !== '')
+      if (items.length > 0 && items.every(isListItem)) return undefined
       return `option ${name} ${value}: '${value}' is not a valid internet-address-list`
     },
     'priority-list'(name, value) {
@@ -73,7 +76,21 @@ const OWN_CHECKS: Partial<Record<ValueKind, (name: string, value: string) => str
     },
   }
 
-/** Host names, addresses with wildcards, subnets; `*` and directories of exports too. */
+/** Of a list: an address, a directory, or a directory with the addresses that may mount it. */
+function isListItem(item: string): boolean {
+  if (!item.startsWith('/')) return isAddress(item)
+  const [, addresses] = /^[^()]+\((.*)\)$/.exec(item) ?? []
+  return addresses === undefined ? !/[()]/.test(item) : addresses.split('|').every(isAddress)
+}
+
+/** Host names, addresses with wildcards, subnets, `*`. */
 function isAddress(text: string): boolean {
-  return text !== '' && /^[\w.:*?[\]/-]+$/.test(text)
+  const [address = '', width, ...more] = text.split('/')
+  if (more.length > 0 || (width !== undefined && !isPrefixWidth(width))) return false
+  return /^(?!-)[\w.:*?[\]-]+(?<!-)$/.test(address)
+}
+
+/** Bits of an IPv4 subnet's prefix. */
+function isPrefixWidth(text: string): boolean {
+  return /^\d{1,2}$/.test(text) && Number(text) <= 32
 }
