@@ -5,8 +5,8 @@
 
 import { parseArgs } from 'node:util'
 import type { BrickHealView, ResolvedFileView } from '@ashlar/contract'
-import { type Env, errnoText, gfidText, openLog, parseLogLevel } from '@ashlar/core'
-import { HealSession, processEnv, type SessionInfo } from '@ashlar/host'
+import { type Env, errnoText, openLog, parseLogLevel } from '@ashlar/core'
+import { healIndexView, HealSession, processEnv, type SessionInfo } from '@ashlar/host'
 import { healInfoText, resolvedText } from './commands/heal-text.ts'
 
 const USAGE = `Usage: glfsheal VOLUME [info | info-summary | split-brain-info]
@@ -15,6 +15,7 @@ const USAGE = `Usage: glfsheal VOLUME [info | info-summary | split-brain-info]
        glfsheal VOLUME mark-empty BRICK-ID ...
 
       --json                     print JSON
+      --no-paths                 name files by their gfids, which is quicker
   -s, --volfile-server=SERVER    server to fetch the volume file from [localhost]
       --volfile-server-port=PORT its port [24007]
   -l, --log-file=FILE            log file [/var/log/glusterfs/glfsheal-VOLUME.log]
@@ -23,6 +24,7 @@ const USAGE = `Usage: glfsheal VOLUME [info | info-summary | split-brain-info]
 
 const FLAGS = {
   json: { type: 'boolean' },
+  'no-paths': { type: 'boolean' },
   'volfile-server': { type: 'string', short: 's' },
   'volfile-server-port': { type: 'string' },
   'log-file': { type: 'string', short: 'l' },
@@ -46,7 +48,11 @@ export async function runGlfsheal(argv: readonly string[]): Promise<number> {
       allowPositionals: true,
     })
     if (values.help === true) return say(USAGE)
-    question = { ...questionOf(positionals), json: values.json === true }
+    question = {
+      ...questionOf(positionals),
+      json: values.json === true,
+      paths: values['no-paths'] !== true,
+    }
     const level = parseLogLevel(values['log-level'] ?? 'INFO') ?? 'info'
     const file = values['log-file'] ?? defaultLogFile(question.volume)
     const env: Env = processEnv(openLog({ area: 'glfsheal', level, file }))
@@ -83,6 +89,7 @@ interface Question {
   readonly verb: string
   readonly words: readonly string[]
   readonly json: boolean
+  readonly paths: boolean
 }
 
 /** Words behind each verb: fewest and most. */
@@ -96,7 +103,7 @@ const VERBS: Readonly<Record<string, readonly [number, number]>> = {
   'mark-empty': [1, Infinity],
 }
 
-function questionOf(positionals: readonly string[]): Omit<Question, 'json'> {
+function questionOf(positionals: readonly string[]): Omit<Question, 'json' | 'paths'> {
   const [volume, verb = 'info', ...words] = positionals
   const range = VERBS[verb]
   if (volume === undefined) throw new UsageError('name a volume')
@@ -112,7 +119,7 @@ function defaultLogFile(volume: string): string {
 }
 
 async function answer(session: HealSession, question: Question): Promise<number> {
-  const { verb, words, json } = question
+  const { verb, words, json, paths } = question
   const [first = '', second] = words
   switch (verb) {
     case 'mark-empty': {
@@ -132,7 +139,7 @@ async function answer(session: HealSession, question: Question): Promise<number>
       return say(json ? jsonText({ files }) : resolvedText(files))
     }
     default: {
-      const bricks = (await session.info()).map(brickView)
+      const bricks = (await session.info({ paths })).map(brickView)
       return say(json ? jsonText({ bricks }) : healInfoText(bricks, INFO_FORMS[verb] ?? 'all'))
     }
   }
@@ -156,22 +163,8 @@ function resolvedView({
 }
 
 function brickView({ host, path, entries }: SessionInfo): Omit<BrickHealView, 'peer'> {
-  if ('errno' in entries) {
-    return { host, path, connected: false, status: errnoText(entries.errno), entries: [] }
-  }
-  return {
-    host,
-    path,
-    connected: true,
-    status: 'Connected',
-    entries: entries.map(entry => ({
-      gfid: gfidText(entry.gfid),
-      path: entry.path ?? null,
-      state: entry.state,
-      reason: entry.reason,
-      age: entry.age ?? null,
-    })),
-  }
+  const { entries: views, ...view } = healIndexView({ entries })
+  return { host, path, ...view, entries: [...views] }
 }
 
 function jsonText(value: unknown): string {

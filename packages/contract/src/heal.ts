@@ -83,6 +83,9 @@ export const healSettings = z.object({
   granular: z.boolean().optional(),
 })
 
+/** `paths=no`: without paths, which takes less time: for who only counts. */
+export const healInfoQuery = z.object({ paths: z.enum(['yes', 'no']).default('yes') })
+
 /** Only the counts of the set that holds this brick (`HOST:/PATH`). */
 export const healCountQuery = z.object({ brick: z.string().optional() })
 

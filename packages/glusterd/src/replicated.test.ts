@@ -6,9 +6,10 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLog, systemClock, systemRandom } from '@ashlar/core'
+import { Errno, failure, ROOT_GFID, silentLog, systemClock, systemRandom } from '@ashlar/core'
 import { PretendedHealer } from '@ashlar/testkit'
 import { tcpNetwork } from '@ashlar/transport'
+import type { BrickHealInfo, Healer, HealEntry } from '@ashlar/xlators'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Launcher, ProcessSpec } from './bricks/launcher.ts'
 import { Glusterd } from './daemon.ts'
@@ -31,6 +32,8 @@ class Processes implements Launcher {
   readonly bricks = new Map<string, number>()
   readonly launched: ProcessSpec[] = []
   healer: PretendedHealer | undefined
+  /** What the daemon has. */
+  healers: readonly Healer[] = []
   #healerWords: readonly string[] = []
   signIn: (spec: ProcessSpec) => void = () => {}
 
@@ -38,7 +41,7 @@ class Processes implements Launcher {
     this.launched.push(spec)
     if (spec.program === 'client') {
       this.#healerWords = spec.words
-      this.healer = new PretendedHealer(spec)
+      this.healer = new PretendedHealer(spec, () => this.healers)
       return this.healer.listen()
     }
     this.bricks.set(spec.sign, 100 + this.launched.length)
@@ -76,11 +79,14 @@ class Questions implements HealProgram {
   readonly asked: HealQuestion[] = []
   failing = false
   during: () => void = () => {}
+  answer: unknown = {}
 
   run(_volume: string, question: HealQuestion): Promise<unknown> {
     this.asked.push(question)
     this.during()
-    return this.failing ? Promise.reject(new Error('no brick is there')) : Promise.resolve({})
+    return this.failing
+      ? Promise.reject(new Error('no brick is there'))
+      : Promise.resolve(this.answer)
   }
 }
 
@@ -237,6 +243,73 @@ describe('the self-heal daemon', () => {
     await expect(manager.heal.launch('one', 'index')).rejects.toMatchObject({
       message: 'Self-heal daemon is not running. Check self-heal daemon log file.',
     })
+  })
+})
+
+describe('what is to be healed', () => {
+  const entry: HealEntry = {
+    gfid: ROOT_GFID,
+    path: '/',
+    state: 'pending',
+    reason: 'the last heal: no space left',
+    age: 7,
+  }
+
+  /** Of one set of two bricks; the second has `second`. */
+  function healer(second: BrickHealInfo['entries'], count = 1): Healer {
+    return {
+      name: 'one-replicate-0',
+      counts: () => Promise.resolve([0, count]),
+      info: ({ paths = true } = {}) =>
+        Promise.resolve([
+          { brick: 'one-client-0', entries: [] },
+          {
+            brick: 'one-client-1',
+            entries: 'errno' in second || paths ? second : [{ ...entry, path: undefined }],
+          },
+        ]),
+    } as unknown as Healer
+  }
+
+  async function asked(): Promise<Glusterd['manager']> {
+    const manager = await houseAt()
+    await house.volume('one', ['a1', 'a2'], 2)
+    const [one, two] = ['a1', 'a2'].map(name => ({ ...house.place(name), connected: true }))
+    house.questions.answer = {
+      bricks: [one, two].map(brick => ({ ...brick, status: 'Connected', entries: [] })),
+    }
+    return manager
+  }
+
+  it('is told by the daemon, which knows what its heals met', async () => {
+    const manager = await asked()
+    house.processes.healers = [healer([entry])]
+    const { bricks } = await manager.heal.info('one')
+    expect(bricks).toMatchObject([
+      { ...house.place('a1'), connected: true, entries: [] },
+      {
+        ...house.place('a2'),
+        status: 'Connected',
+        entries: [{ ...entry, gfid: '00000000-0000-0000-0000-000000000001' }],
+      },
+    ])
+    expect(bricks[0]?.peer).not.toBe('')
+    const counted = await manager.heal.info('one', false)
+    expect(counted.bricks[1]?.entries).toMatchObject([{ path: null }])
+    expect(house.questions.asked).toEqual([])
+  })
+
+  it.each([
+    ['does not run', () => house.processes.loseHealer()],
+    ['does not look after it', () => (house.processes.healers = [])],
+    ['misses a brick', () => (house.processes.healers = [healer(failure(Errno.ENOTCONN))])],
+    ['has too much to tell', () => (house.processes.healers = [healer([entry], 20_001)])],
+  ])('is looked at by a process of its own when the daemon %s', async (_why, change) => {
+    const manager = await asked()
+    house.processes.healers = [healer([entry])]
+    await change()
+    expect((await manager.heal.info('one')).bricks[1]?.entries).toEqual([])
+    expect(house.questions.asked).toEqual([{ kind: 'info', paths: true }])
   })
 })
 

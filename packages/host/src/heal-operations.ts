@@ -6,18 +6,26 @@
 
 import { Dict } from '@ashlar/core'
 import type { CrawlStatistics, Healer } from '@ashlar/xlators'
+import { healIndexView } from './heal-view.ts'
 
 /** rpc/xdr/src/cli1-xdr.x `gf_xl_afr_op_t`. */
 export const HealOperation = {
   INDEX: 1,
   FULL: 2,
+  INFO: 3,
   STATISTICS: 7,
   COUNTS: 8,
 } as const
 
+/** With more than this the daemon has other things to do than to tell all: a process of its own does. */
+const INFO_ENTRIES_MAX = 20_000
+
 const NOT_CONNECTED = 'Brick is not connected'
 
-/** The answer of all healers that `input` names; undefined: none of the operations is meant. */
+/**
+ * The answer of all healers that `input` names; undefined: none of the operations is meant. Rejects
+ * when there is more to tell than fits an answer.
+ */
 export async function healOperation(
   healers: readonly Healer[],
   input: Dict,
@@ -36,6 +44,9 @@ export async function healOperation(
           output.setString(`${set}-${n}-status`, up ? 'Started self-heal' : NOT_CONNECTED)
         }
         break
+      case HealOperation.INFO:
+        await writeInfo(output, set, healer, input.getNumber('paths') !== 0)
+        break
       case HealOperation.COUNTS:
         writeCounts(output, set, await healer.counts())
         break
@@ -47,6 +58,15 @@ export async function healOperation(
     }
   }
   return output
+}
+
+/** Of each brick a HealIndexView, as JSON. */
+async function writeInfo(output: Dict, set: number, healer: Healer, paths: boolean): Promise<void> {
+  const counts = await healer.counts()
+  if (counts.some(count => (count ?? 0) > INFO_ENTRIES_MAX))
+    throw new Error('there is too much to be healed to tell it at once')
+  for (const [n, index] of (await healer.info({ paths })).entries())
+    output.setString(`info-${set}-${n}`, JSON.stringify(healIndexView(index)))
 }
 
 function writeCounts(output: Dict, set: number, counts: readonly (number | undefined)[]): void {

@@ -17,6 +17,7 @@ import {
 import {
   type BrickHealInfo,
   type Healer,
+  type HealInfoWanted,
   healerOf,
   type Resolution,
   type Resolved,
@@ -121,8 +122,8 @@ export class HealSession {
   }
 
   /** In the order of the volume's bricks. */
-  async info(): Promise<SessionInfo[]> {
-    const all = (await Promise.all(this.#healers.map(healer => healer.info()))).flat()
+  async info(wanted?: HealInfoWanted): Promise<SessionInfo[]> {
+    const all = (await Promise.all(this.#healers.map(healer => healer.info(wanted)))).flat()
     return this.#bricks.flatMap(({ id, host, path }) => {
       const found = all.find(each => each.brick === id)
       return found === undefined ? [] : [{ ...found, host, path }]

@@ -3,7 +3,7 @@
  * own process: volumes are attached and detached, operations go to healers that the test gives.
  */
 
-import { Dict, silentLog, systemClock, systemRandom } from '@ashlar/core'
+import { Dict, Errno, silentLog, systemClock, systemRandom } from '@ashlar/core'
 import { healOperation } from '@ashlar/host'
 import { type IncomingCall, RpcServer, tcpNetwork } from '@ashlar/transport'
 import { brickProgram } from '@ashlar/wire'
@@ -34,7 +34,7 @@ export class PretendedHealer {
     }
     this.#server = new RpcServer({
       env,
-      programs: [{ program: brickProgram, handle: call => void this.#answer(call as Call) }],
+      programs: [{ program: brickProgram, handle: call => this.#operate(call as Call) }],
     })
   }
 
@@ -56,10 +56,18 @@ export class PretendedHealer {
     return [...this.pidFiles.values()].includes(pidFile)
   }
 
-  async #answer(call: Call): Promise<void> {
+  #operate(call: Call): void {
+    this.#answer(call).then(
+      output => call.reply({ ret: 0, errno: 0, output, errstr: '' }),
+      (error: Error) =>
+        call.reply({ ret: -1, errno: Errno.EINVAL, output: new Dict(), errstr: error.message }),
+    )
+  }
+
+  async #answer(call: Call): Promise<Dict> {
     const { procedures } = brickProgram
     const { name, input, dict } = call.args
-    let output = new Dict()
+    const output = new Dict()
     if (call.row === procedures.SVC_ATTACH) {
       this.pidFiles.set(name, dict?.getString('pidfile') as string)
     } else if (call.row === procedures.SVC_DETACH) {
@@ -68,8 +76,8 @@ export class PretendedHealer {
       output.setInt('count', this.pidFiles.size)
       for (const [n, volume] of this.volumes.entries()) output.setString(`volume-${n}`, volume)
     } else {
-      output = (await healOperation(this.#healers(), input as Dict)) as Dict
+      return (await healOperation(this.#healers(), input as Dict)) as Dict
     }
-    call.reply({ ret: 0, errno: 0, output, errstr: '' })
+    return output
   }
 }

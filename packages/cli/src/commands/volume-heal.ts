@@ -117,7 +117,8 @@ async function operation<T>(
 async function info(input: CommandInput, base: string, form: HealInfoForm): Promise<number> {
   const { terminal, options } = input
   try {
-    const answer = await input.api.get<HealInfoView>(base)
+    const query = form === 'summary' ? '?paths=no' : ''
+    const answer = await input.api.get<HealInfoView>(`${base}${query}`)
     if (options.format === 'json') terminal.out(JSON.stringify(healInfoJson(answer, form)))
     else if (options.format === 'xml') terminal.out(healInfoXml(answer.bricks, form))
     else terminal.print(healInfoText(answer.bricks, form))

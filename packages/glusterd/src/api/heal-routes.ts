@@ -7,6 +7,7 @@ import {
   healCount,
   healCountQuery,
   healInfo,
+  healInfoQuery,
   healRequest,
   healSettings,
   splitBrainAnswer,
@@ -34,10 +35,11 @@ function readingRoutes(api: Api, manager: Manager): void {
         tags,
         summary: 'What is to be healed on each brick, why it is not yet, and since when.',
         params: named,
+        querystring: healInfoQuery,
         response: { 200: healInfo, ...failures },
       },
     },
-    request => manager.heal.info(request.params.name),
+    request => manager.heal.info(request.params.name, request.query.paths === 'yes'),
   )
   api.get(
     '/volumes/:name/heal/counts',

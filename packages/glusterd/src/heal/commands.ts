@@ -6,6 +6,7 @@
 import {
   type BrickCrawlsView,
   brickHeal,
+  type BrickHealView,
   type HealCountView,
   type HealInfoView,
   ManagementError,
@@ -44,9 +45,12 @@ export class HealCommands {
   }
 
   /** What is to be healed, and why it is not yet. */
-  async info(name: string): Promise<HealInfoView> {
+  async info(name: string, paths = true): Promise<HealInfoView> {
     const volume = this.#lookedAt(name)
-    const answer = infoAnswer.parse(await this.#desk.parts.healProgram.run(name, { kind: 'info' }))
+    const told = await this.#infoOfDaemon(volume, paths)
+    if (told !== undefined) return { volume: name, bricks: told }
+    const question = { kind: 'info', paths } as const
+    const answer = infoAnswer.parse(await this.#desk.parts.healProgram.run(name, question))
     const bricks = answer.bricks.map(brick => {
       const known = volume.bricks.find(
         each => each.hostname === brick.host && each.path === brick.path,
@@ -54,6 +58,25 @@ export class HealCommands {
       return { ...brick, peer: known?.peer ?? '' }
     })
     return { volume: name, bricks }
+  }
+
+  /**
+   * The daemon is connected to the bricks and knows what its last heals met. undefined: it does not
+   * run, knows less than all bricks, or there is too much for it to tell.
+   */
+  async #infoOfDaemon(volume: Volume, paths: boolean): Promise<BrickHealView[] | undefined> {
+    if (!healIsEnabled(volume)) return undefined
+    const request = healRequest(volume, HealOperation.INFO, paths)
+    const answer = await this.#desk.parts.healer.ask(request, ANSWER_MS_MAX)
+    if (answer === undefined || answer.ret < 0) return undefined
+    const width = leafCount(volume)
+    const bricks: BrickHealView[] = []
+    for (const [n, { hostname: host, path, peer }] of volume.bricks.entries()) {
+      const text = answer.output.getString(`info-${Math.floor(n / width)}-${n % width}`)
+      if (text === undefined) return undefined
+      bricks.push(brickHeal.parse({ host, path, peer, ...JSON.parse(text) }))
+    }
+    return bricks.every(brick => brick.connected) ? bricks : undefined
   }
 
   /** Decides which copies win. */

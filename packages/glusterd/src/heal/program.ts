@@ -10,7 +10,7 @@ import { GLUSTERD_PORT, type Settings } from '../settings.ts'
 
 /** What the process may be asked. */
 export type HealQuestion =
-  | { readonly kind: 'info' }
+  | { readonly kind: 'info'; readonly paths: boolean }
   | { readonly kind: 'bigger-file' | 'latest-mtime'; readonly file: string }
   | { readonly kind: 'source-brick'; readonly brick: string; readonly file: string | undefined }
   /** The bricks of these ids have nothing: the others are to note it. */
@@ -74,7 +74,7 @@ export class ProcessHealProgram implements HealProgram {
 function questionWords(question: HealQuestion): string[] {
   switch (question.kind) {
     case 'info':
-      return ['info']
+      return question.paths ? ['info'] : ['info', '--no-paths']
     case 'mark-empty':
       return ['mark-empty', ...question.bricks]
     case 'source-brick':

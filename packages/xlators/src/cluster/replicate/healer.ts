@@ -28,6 +28,12 @@ export interface BrickHealInfo {
   readonly entries: readonly HealEntry[] | Failure
 }
 
+/** What of each entry is to be told. */
+export interface HealInfoWanted {
+  /** Paths, for which bricks are asked once more each; true when absent. */
+  readonly paths?: boolean
+}
+
 export interface CrawlStatistics {
   readonly brick: string
   readonly type: 'INDEX' | 'FULL'
@@ -63,7 +69,7 @@ export interface Healer {
   /** Crawls the whole set and heals what differs; answers when it has begun. */
   healFull(): void
   /** What is to be healed, per brick, looked at now and without locks. */
-  info(): Promise<readonly BrickHealInfo[]>
+  info(wanted?: HealInfoWanted): Promise<readonly BrickHealInfo[]>
   /** How many entries each brick's index has; undefined where the brick is down. */
   counts(): Promise<readonly (number | undefined)[]>
   /** The crawls of this process, per brick, newest last. */

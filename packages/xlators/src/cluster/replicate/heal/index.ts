@@ -4,7 +4,14 @@
  */
 
 import { type Failure, type Gfid, parseBoolean } from '@ashlar/core'
-import type { BrickHealInfo, CrawlStatistics, Healer, Resolution, Resolved } from '../healer.ts'
+import type {
+  BrickHealInfo,
+  CrawlStatistics,
+  Healer,
+  HealInfoWanted,
+  Resolution,
+  Resolved,
+} from '../healer.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { HealDaemon } from './daemon.ts'
 import { healCounts, healInfo } from './info.ts'
@@ -121,8 +128,8 @@ class SelfHeal implements SetHealer {
     this.#daemon.crawl()
   }
 
-  info(): Promise<readonly BrickHealInfo[]> {
-    return healInfo(this.#set, this.#memory)
+  info(wanted: HealInfoWanted = {}): Promise<readonly BrickHealInfo[]> {
+    return healInfo(this.#set, this.#memory, wanted)
   }
 
   counts(): Promise<readonly (number | undefined)[]> {

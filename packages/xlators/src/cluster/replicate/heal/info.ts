@@ -6,7 +6,7 @@
 
 import { failure, type Failure, Errno, type Gfid } from '@ashlar/core'
 import { type BrickChangelog, ChangeKind, isZero } from '../changelog.ts'
-import type { BrickHealInfo, HealEntry, HealState } from '../healer.ts'
+import type { BrickHealInfo, HealEntry, HealInfoWanted, HealState } from '../healer.ts'
 import { type Members, NOBODY, only } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import {
@@ -31,15 +31,23 @@ const AT_ONCE = 16
 
 /** What became of each gfid: bricks note the same ones, and their copies are looked at once. */
 type Seen = Map<Gfid, Promise<HealEntry | undefined>>
+type Tell = (gfid: Gfid) => Promise<HealEntry | undefined>
 
-export function healInfo(set: ReplicaSet, memory: HealMemory): Promise<BrickHealInfo[]> {
+export function healInfo(
+  set: ReplicaSet,
+  memory: HealMemory,
+  { paths = true }: HealInfoWanted,
+): Promise<BrickHealInfo[]> {
   const seen: Seen = new Map()
+  const tell: Tell = gfid => {
+    const told = seen.get(gfid) ?? entryOf(set, memory, gfid, paths)
+    seen.set(gfid, told)
+    return told
+  }
   return Promise.all(
     set.children.map(async (child, index) => ({
       brick: child.name,
-      entries: set.isUp(index)
-        ? await entriesOf(set, memory, index, seen)
-        : failure(Errno.ENOTCONN),
+      entries: set.isUp(index) ? await entriesOf(set, index, tell) : failure(Errno.ENOTCONN),
     })),
   )
 }
@@ -54,9 +62,8 @@ export async function healCounts(set: ReplicaSet): Promise<(number | undefined)[
 
 async function entriesOf(
   set: ReplicaSet,
-  memory: HealMemory,
   index: number,
-  looked: Seen,
+  tell: Tell,
 ): Promise<HealEntry[] | Failure> {
   const view = new IndexView(set, index, HEAL_CTX)
   const seen = new Set<Gfid>()
@@ -67,9 +74,7 @@ async function entriesOf(
       for (const gfid of fresh) seen.add(gfid)
       const found = new Map<Gfid, HealEntry>()
       await eachAtOnce(fresh, AT_ONCE, async gfid => {
-        const looking = looked.get(gfid) ?? entryOf(set, memory, gfid)
-        looked.set(gfid, looking)
-        const entry = await looking
+        const entry = await tell(gfid)
         if (entry !== undefined) found.set(gfid, entry)
       })
       for (const gfid of fresh) {
@@ -88,6 +93,7 @@ async function entryOf(
   set: ReplicaSet,
   memory: HealMemory,
   gfid: Gfid,
+  paths: boolean,
 ): Promise<HealEntry | undefined> {
   const job = new HealJob(set, gfid)
   try {
@@ -100,7 +106,7 @@ async function entryOf(
     const state = stateOf(job, copies, needs)
     return {
       gfid,
-      path: await pathOf(job, members),
+      path: paths ? await pathOf(job, members) : undefined,
       state,
       reason: reasonOf(set, copies, state, memory.reason(gfid)),
       age: ageOf(set, copies),
