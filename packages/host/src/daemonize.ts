@@ -1,9 +1,10 @@
 /**
  * Daemonize: a process that goes into the background once it works. The parent starts the same
  * program again, detached, waits until that one says it is ready (or ends), and ends as it did.
+ * A daemon that starts others is such a parent itself, which saves one process.
  */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import * as sys from '@ashlar/sys'
@@ -18,26 +19,49 @@ export function isBackgroundChild(): boolean {
 }
 
 /** Runs this program again in the background. Resolves with the exit status for the parent. */
-export function runInBackground(script: string, words: readonly string[]): Promise<number> {
-  return new Promise(resolve => {
-    const child = spawn(process.execPath, [...process.execArgv, script, ...words], {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      env: { ...process.env, [READY_FD_VARIABLE]: String(READY_FD) },
-    })
-    let settled = false
-    const settle = (status: number): void => {
-      if (settled) return
-      settled = true
-      child.unref()
-      resolve(status)
-    }
-    const pipe = child.stdio[READY_FD] as Readable
-    pipe.on('data', () => settle(0))
-    pipe.on('error', () => undefined)
-    child.once('error', () => settle(1))
-    child.once('exit', code => settle(code ?? 1))
+export async function runInBackground(script: string, words: readonly string[]): Promise<number> {
+  const all = [...process.execArgv, script, ...words]
+  const { settled } = startInBackground(process.execPath, all, 'inherit')
+  const { status } = await settled
+  return status ?? 1
+}
+
+/** How a start into the background went. */
+export interface Settled {
+  /** 0: it works. null: it was killed, or could not be run. */
+  readonly status: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Why it could not be run. */
+  readonly error?: Error
+}
+
+/**
+ * Starts a program of ours that works in the background, as the parent that waits for it; another one
+ * goes there by itself, and ends here with status 0. `errors`: where it may write until it is ready.
+ */
+export function startInBackground(
+  program: string,
+  words: readonly string[],
+  errors: 'inherit' | 'ignore',
+): { readonly child: ChildProcess; readonly settled: Promise<Settled> } {
+  const child = spawn(program, words, {
+    detached: true,
+    stdio: ['ignore', 'ignore', errors, 'pipe'],
+    env: { ...process.env, [READY_FD_VARIABLE]: String(READY_FD) },
   })
+  const settled = new Promise<Settled>(resolve => {
+    const pipe = child.stdio[READY_FD] as Readable | undefined
+    const settle = (how: Settled): void => {
+      pipe?.destroy()
+      child.unref()
+      resolve(how)
+    }
+    pipe?.on('data', () => settle({ status: 0, signal: null }))
+    pipe?.on('error', () => undefined)
+    child.once('error', error => settle({ status: null, signal: null, error }))
+    child.once('exit', (status, signal) => settle({ status, signal }))
+  })
+  return { child, settled }
 }
 
 const STANDARD_ERROR = 2

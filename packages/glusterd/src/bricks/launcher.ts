@@ -3,10 +3,10 @@
  * They are detached, so that they outlive glusterd.
  */
 
-import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Env } from '@ashlar/core'
+import { startInBackground } from '@ashlar/host'
 
 /** A process as glusterd runs it. */
 export interface ProcessSpec {
@@ -45,27 +45,22 @@ export class ProcessLauncher implements Launcher {
     this.#env = env
   }
 
-  launch(spec: ProcessSpec): Promise<void> {
+  async launch(spec: ProcessSpec): Promise<void> {
     const program = this.#programs[spec.program]
     for (const file of [spec.pidFile, spec.socket, spec.logFile]) {
       mkdirSync(dirname(file), { recursive: true })
     }
-    return new Promise((resolve, reject) => {
-      const child = spawn(program, spec.words, { detached: true, stdio: 'ignore' })
-      const timer = this.#env.clock.after(LAUNCH_MS_MAX, () => {
-        child.kill('SIGKILL')
-        reject(new Error(`${program} did not come up in ${LAUNCH_MS_MAX / 1000} seconds`))
-      })
-      child.once('error', error => {
-        timer.cancel()
-        reject(error)
-      })
-      child.once('exit', (code, signal) => {
-        timer.cancel()
-        if (code === 0) resolve()
-        else reject(new Error(`${program} ended with ${signal ?? `status ${code}`}`))
-      })
+    const { child, settled } = startInBackground(program, spec.words, 'ignore')
+    let late = false
+    const timer = this.#env.clock.after(LAUNCH_MS_MAX, () => {
+      late = true
+      child.kill('SIGKILL')
     })
+    const { status, signal, error } = await settled
+    timer.cancel()
+    if (late) throw new Error(`${program} did not come up in ${LAUNCH_MS_MAX / 1000} seconds`)
+    if (error !== undefined) throw error
+    if (status !== 0) throw new Error(`${program} ended with ${signal ?? `status ${status}`}`)
   }
 
   running(spec: ProcessSpec): number | undefined {
