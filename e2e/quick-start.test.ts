@@ -170,6 +170,15 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
     expect(processesOf(home)).toEqual([])
   })
 
+  test('works on a machine that is called localhost', async () => {
+    const home = makeHome()
+    const named = 'hostname localhost; exec node scripts/quick-start.mjs'
+    const quick = start(home, ['unshare', '--uts', 'bash', '-c', named])
+    await started(quick)
+    expect(await quick.end('SIGINT')).toBe(0)
+    expect(processesOf(home)).toEqual([])
+  })
+
   test('ends also while somebody uses the mount', async () => {
     const home = makeHome()
     const quick = start(home, QUICK)

@@ -29,11 +29,16 @@ export async function brickHost() {
   const name = hostname()
   try {
     const { address } = await lookup(name)
-    if (address.startsWith('127.') || addresses.has(address)) return name
+    const reachable = address.startsWith('127.') || addresses.has(address)
+    // A brick of `localhost` would be another one on each client: volumes take no such name.
+    if (reachable && name !== 'localhost') return name
   } catch {
     // The machine does not know its own name: an address serves as well.
   }
   const address = own.find(entry => entry.family === 'IPv4' && !entry.internal)?.address
   if (address !== undefined) return address
-  throw new Problem(`The name of this machine, ${name}, has no address. Add it to /etc/hosts.`)
+  throw new Problem(
+    `This machine is called ${name}, which others cannot reach it by, and has no address of a network. ` +
+      'Give it a name (hostname NAME) and add that to /etc/hosts.',
+  )
 }

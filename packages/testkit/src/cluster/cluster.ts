@@ -201,8 +201,8 @@ export async function ownHost(): Promise<string> {
   const entries = Object.values(networkInterfaces()).flatMap(list => list ?? [])
   try {
     const { address } = await lookup(hostname())
-    if (address.startsWith('127.') || entries.some(entry => entry.address === address))
-      return hostname()
+    const reachable = address.startsWith('127.') || entries.some(entry => entry.address === address)
+    if (reachable && hostname() !== 'localhost') return hostname()
   } catch {
     // The machine does not know its own name.
   }
