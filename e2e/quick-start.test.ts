@@ -170,6 +170,16 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
     expect(processesOf(home)).toEqual([])
   })
 
+  test('ends without a trace also when nobody reads any more what it says', async () => {
+    const home = makeHome()
+    const quick = start(home, QUICK)
+    await started(quick)
+    quick.child.stdout?.destroy()
+    expect(await quick.end('SIGINT')).toBe(0)
+    expect(isMounted(join(home, 'mnt'))).toBe(false)
+    expect(processesOf(home)).toEqual([])
+  })
+
   test('works on a machine that is called localhost', async () => {
     const home = makeHome()
     const named = 'hostname localhost; exec node scripts/quick-start.mjs'

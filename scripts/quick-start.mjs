@@ -13,6 +13,8 @@ import { claim, clearLeftovers } from './quick-start/running.mjs'
 const VOLUME = 'gv0'
 
 const say = (text = '') => process.stdout.write(`${text}\n`)
+// Whoever read along may have gone: what was started is to be taken down all the same.
+process.stdout.on('error', () => undefined)
 
 /** What has been started, last first: how to take it down. */
 const undo = []
