@@ -42,6 +42,33 @@ export async function runSteps(
   return { ok: true, replies }
 }
 
+/**
+ * Runs steps on a subvolume, each whatever came of the others: where compounds are one round trip
+ * (`compounds`), in as few of them as failures allow, elsewhere side by side.
+ */
+export async function runEach(
+  on: Pick<Fops, PlainFop | 'compound'>,
+  compounds: boolean,
+  ctx: Ctx,
+  steps: readonly Step[],
+): Promise<Reply<PlainFop>[]> {
+  if (!compounds || steps.length === 1) {
+    return Promise.all(
+      steps.map(step => callFop<PlainFop>(on, step.fop, step.ctx ?? ctx, step.args)),
+    )
+  }
+  const replies: Reply<PlainFop>[] = []
+  while (replies.length < steps.length) {
+    const reply = await on.compound(ctx, { steps: steps.slice(replies.length) })
+    if (!reply.ok) {
+      while (replies.length < steps.length) replies.push(reply)
+      break
+    }
+    replies.push(...reply.replies)
+  }
+  return replies
+}
+
 /** The reply of step `index`, which is the fop `fop`; undefined when that step did not run. */
 export function stepReply<F extends PlainFop>(
   replies: readonly Reply<PlainFop>[],

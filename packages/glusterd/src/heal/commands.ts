@@ -15,7 +15,7 @@ import {
   type SplitBrainRequest,
   type VolumeView,
 } from '@ashlar/contract'
-import type { Dict } from '@ashlar/core'
+import { delay, type Dict } from '@ashlar/core'
 import { HealOperation } from '@ashlar/host'
 import { z } from 'zod'
 import { changed, type Desk } from '../desk.ts'
@@ -27,6 +27,10 @@ import { canHeal, healIsEnabled, healSwitch } from './spec.ts'
 
 /** Bricks are asked for their counts, which takes as long as the slowest. */
 const ANSWER_MS_MAX = 60_000
+
+/** The daemon finds a brick that has come within so long. */
+const CONNECT_MS_MAX = 2_000
+const CONNECT_POLL_MS = 50
 
 const infoAnswer = z.object({ bricks: z.array(brickHeal.omit({ peer: true })) })
 
@@ -65,7 +69,7 @@ export class HealCommands {
    * run, knows less than all bricks, or there is too much for it to tell.
    */
   async #infoOfDaemon(volume: Volume, paths: boolean): Promise<BrickHealView[] | undefined> {
-    if (!healIsEnabled(volume)) return undefined
+    if (!healIsEnabled(volume) || !(await this.#daemonHasAll(volume))) return undefined
     const request = healRequest(volume, HealOperation.INFO, paths)
     const answer = await this.#desk.parts.healer.ask(request, ANSWER_MS_MAX)
     if (answer === undefined || answer.ret < 0) return undefined
@@ -77,6 +81,27 @@ export class HealCommands {
       bricks.push(brickHeal.parse({ host, path, peer, ...JSON.parse(text) }))
     }
     return bricks.every(brick => brick.connected) ? bricks : undefined
+  }
+
+  /** The daemon is connected to all bricks; to those that have just been started it soon is. */
+  async #daemonHasAll(volume: Volume): Promise<boolean> {
+    const { healer, bricks, env } = this.#desk.parts
+    const width = leafCount(volume)
+    const began = env.clock.monotonic()
+    for (;;) {
+      const answer = await healer.ask(healRequest(volume, HealOperation.COUNTS), ANSWER_MS_MAX)
+      if (answer === undefined || answer.ret < 0) return false
+      const { output } = answer
+      const missing = volume.bricks.filter((_, n) => {
+        return output.getNumber(`${Math.floor(n / width)}-${n % width}-hardlinks`) === undefined
+      })
+      if (missing.length === 0) return true
+      // It does not know the volume.
+      if (missing.length === volume.bricks.length) return false
+      if (!missing.every(brick => bricks.state(volume, brick).online)) return false
+      if (env.clock.monotonic() - began > CONNECT_MS_MAX) return false
+      await delay(env.clock, CONNECT_POLL_MS)
+    }
   }
 
   /** Decides which copies win. */

@@ -19,6 +19,7 @@ import {
   MODIFYING_FOPS,
   type PlainFop,
   type Reply,
+  runEach,
   type Step,
   type Subvolume,
 } from '@ashlar/core'
@@ -88,32 +89,8 @@ export class HeldLocks {
   async #unlock(on: Subvolume, requests: readonly LockRequest[]): Promise<void> {
     const lazy: Ctx = { ...this.#owner, lazy: true }
     const steps = requests.map(request => lockStep(lazy, request, 'unlock'))
-    await runEach(this.#volume, lazy, on, steps)
+    await runEach(on, this.#volume.compounds[on.index] === true, lazy, steps)
   }
-}
-
-/**
- * Runs steps on a subvolume, each whatever came of the others: where compounds are one round trip,
- * in as few of them as failures allow, elsewhere side by side.
- */
-async function runEach(
-  volume: Distribution,
-  ctx: Ctx,
-  on: Subvolume,
-  steps: readonly Step[],
-): Promise<Reply<PlainFop>[]> {
-  if (volume.compounds[on.index] !== true || steps.length === 1)
-    return Promise.all(steps.map(step => runStep(on, ctx, step)))
-  const replies: Reply<PlainFop>[] = []
-  while (replies.length < steps.length) {
-    const reply = await on.compound(ctx, { steps: steps.slice(replies.length) })
-    if (!reply.ok) {
-      while (replies.length < steps.length) replies.push(reply)
-      break
-    }
-    replies.push(...reply.replies)
-  }
-  return replies
 }
 
 function runStep(on: Subvolume, ctx: Ctx, step: Step): Promise<Reply<PlainFop>> {

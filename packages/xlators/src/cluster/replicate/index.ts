@@ -370,6 +370,7 @@ class Replicate implements HealingXlator {
     const set = this.#set
     switch (event.kind) {
       case 'child-up':
+        set.compounds[from.index] = event.compounds === true
         this.#brickUp(from)
         return
       case 'child-down':

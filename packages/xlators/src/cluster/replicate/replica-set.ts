@@ -54,6 +54,8 @@ export class ReplicaSet {
   readonly arbiter: number
   /** Bricks that are connected. */
   up: Members = NOBODY
+  /** By brick: a compound is one round trip there. */
+  readonly compounds: boolean[] = []
   /** Grows whenever a brick comes or goes: what was learnt of copies before is not to be trusted. */
   generation = 0
   /** Grows only when a brick comes: it has none of the locks that the others have given. */

@@ -34,7 +34,7 @@ export const BRICK_CREDENTIAL: Credential = {
  * Longest wait of a self-heal daemon before it tries again: heals begin when it has found the brick.
  * There is one of them for each server; mounts, of which there are many, try less often.
  */
-const HEALER_RETRY_MAX_MS = 500
+const HEALER_RETRY_MAX_MS = 250
 
 export interface PeerEvents {
   /** Admitted: open files again and so on; fops may be sent when it resolves. */

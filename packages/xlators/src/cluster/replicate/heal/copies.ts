@@ -12,6 +12,7 @@ import {
   type LookupReply,
   type PlainFop,
   type Reply,
+  runEach,
   type Step,
 } from '@ashlar/core'
 import type { BrickChangelog, ChangeKind } from '../changelog.ts'
@@ -62,6 +63,24 @@ export async function lookAtCopies(job: HealJob, more?: Dict): Promise<Copies> {
   const xdata = set.askChangelog(more)
   const replies = await set.onAll(set.up, child => child.lookup(job.ctx, { loc: job.loc, xdata }))
   return replies.map(reply => readCopy(set, reply))
+}
+
+/**
+ * The same for several inodes at once: one message to each brick that runs compounds, where all have
+ * the inodes. `more` is asked besides the changelogs.
+ */
+export async function lookAtAllCopies(
+  set: ReplicaSet,
+  jobs: readonly HealJob[],
+  more: (job: HealJob) => Dict,
+): Promise<Copies[]> {
+  const [one] = jobs
+  if (one === undefined) return []
+  const steps = jobs.map(job => askCopy(job, more(job)))
+  const byBrick = await set.onAll(set.up, (child, index) =>
+    runEach(child, set.compounds[index] === true, one.ctx, steps),
+  )
+  return jobs.map((_, k) => byBrick.map(replies => readCopy(set, replies?.[k])))
 }
 
 export function logsOf(copies: Copies): (BrickChangelog | undefined)[] {

@@ -15,7 +15,7 @@ import {
   directionOf,
   isAbsent,
   isCopy,
-  lookAtCopies,
+  lookAtAllCopies,
   present,
 } from './copies.ts'
 import { IndexKind, IndexView } from './index-view.ts'
@@ -27,22 +27,29 @@ import { pathOf } from './paths.ts'
 import { eachAtOnce } from './pool.ts'
 import { HEAL_CTX } from './sweep.ts'
 
-const AT_ONCE = 16
+/** Files that are looked at together, and how many such groups at a time. */
+const GROUP_FILES = 16
+const GROUPS_AT_ONCE = 2
 
-/** What became of each gfid: bricks note the same ones, and their copies are looked at once. */
-type Seen = Map<Gfid, Promise<HealEntry | undefined>>
-type Tell = (gfid: Gfid) => Promise<HealEntry | undefined>
+type Tell = (gfids: readonly Gfid[]) => Promise<(HealEntry | undefined)[]>
 
 export function healInfo(
   set: ReplicaSet,
   memory: HealMemory,
   { paths = true }: HealInfoWanted,
 ): Promise<BrickHealInfo[]> {
-  const seen: Seen = new Map()
-  const tell: Tell = gfid => {
-    const told = seen.get(gfid) ?? entryOf(set, memory, gfid, paths)
-    seen.set(gfid, told)
-    return told
+  // Bricks note the same files: their copies are looked at once.
+  const told = new Map<Gfid, Promise<HealEntry | undefined>>()
+  const tell: Tell = gfids => {
+    const fresh = gfids.filter(gfid => !told.has(gfid))
+    const entries = entriesFor(set, memory, fresh, paths)
+    for (const [k, gfid] of fresh.entries()) {
+      told.set(
+        gfid,
+        entries.then(all => all[k]),
+      )
+    }
+    return Promise.all(gfids.map(gfid => told.get(gfid)))
   }
   return Promise.all(
     set.children.map(async (child, index) => ({
@@ -72,15 +79,12 @@ async function entriesOf(
     const failed = await view.each(kind, async page => {
       const fresh = page.map(({ gfid }) => gfid).filter(gfid => !seen.has(gfid))
       for (const gfid of fresh) seen.add(gfid)
-      const found = new Map<Gfid, HealEntry>()
-      await eachAtOnce(fresh, AT_ONCE, async gfid => {
-        const entry = await tell(gfid)
-        if (entry !== undefined) found.set(gfid, entry)
+      const groups = groupsOf(fresh, GROUP_FILES)
+      const found: (HealEntry | undefined)[][] = []
+      await eachAtOnce([...groups.entries()], GROUPS_AT_ONCE, async ([k, gfids]) => {
+        found[k] = await tell(gfids)
       })
-      for (const gfid of fresh) {
-        const entry = found.get(gfid)
-        if (entry !== undefined) entries.push(entry)
-      }
+      entries.push(...found.flat().filter(entry => entry !== undefined))
       return true
     })
     if (failed !== undefined) return failed
@@ -88,31 +92,48 @@ async function entriesOf(
   return entries
 }
 
+function groupsOf<T>(items: readonly T[], size: number): T[][] {
+  const groups: T[][] = []
+  for (let at = 0; at < items.length; at += size) groups.push(items.slice(at, at + size))
+  return groups
+}
+
 /** undefined: nothing of it is to be healed. */
-async function entryOf(
+async function entriesFor(
   set: ReplicaSet,
   memory: HealMemory,
-  gfid: Gfid,
+  gfids: readonly Gfid[],
   paths: boolean,
-): Promise<HealEntry | undefined> {
-  const job = new HealJob(set, gfid)
+): Promise<(HealEntry | undefined)[]> {
+  const jobs = gfids.map(gfid => new HealJob(set, gfid))
   try {
-    const copies = await lookAtCopies(job, askLocks(job))
-    const members = present(copies)
-    if (members === NOBODY) return undefined
-    const needs = needsOf(set, copies)
-    if (!needs.data && !needs.metadata && !needs.entry) return undefined
-    if (isUnderWay(job, copies)) return undefined
-    const state = stateOf(job, copies, needs)
-    return {
-      gfid,
-      path: paths ? await pathOf(job, members) : undefined,
-      state,
-      reason: reasonOf(set, copies, state, memory.reason(gfid)),
-      age: ageOf(set, copies),
-    }
+    const all = await lookAtAllCopies(set, jobs, askLocks)
+    return await Promise.all(
+      jobs.map((job, k) => entryOf(job, all[k] as Copies, { memory, paths })),
+    )
   } finally {
-    job.end()
+    for (const job of jobs) job.end()
+  }
+}
+
+async function entryOf(
+  job: HealJob,
+  copies: Copies,
+  { memory, paths }: { readonly memory: HealMemory; readonly paths: boolean },
+): Promise<HealEntry | undefined> {
+  const { set, inode } = job
+  const members = present(copies)
+  if (members === NOBODY) return undefined
+  const needs = needsOf(set, copies)
+  if (!needs.data && !needs.metadata && !needs.entry) return undefined
+  if (isUnderWay(job, copies)) return undefined
+  const state = stateOf(job, copies, needs)
+  return {
+    gfid: inode.gfid,
+    path: paths ? await pathOf(job, members) : undefined,
+    state,
+    reason: reasonOf(set, copies, state, memory.reason(inode.gfid)),
+    age: ageOf(set, copies),
   }
 }
 
