@@ -99,7 +99,7 @@ class SelfHeal implements SetHealer {
     const wanted = this.#wanted
     if (!wanted.data && !wanted.metadata && !wanted.entry) return Promise.resolve('failed')
     const heal = this.#background.run(gfid, async () => {
-      const outcome = await healInode(this.#set, gfid, wanted)
+      const outcome = await healInode(this.#set, gfid, { wanted })
       this.#memory.note(gfid, outcome)
       if (outcome.kind === 'failed' || outcome.kind === 'busy') return 'failed'
       return outcome.kind === 'healed' ? 'healed' : 'clean'

@@ -68,7 +68,10 @@ export const ALL_HEALS: Needs = { data: true, metadata: true, entry: true }
 export async function healInode(
   set: ReplicaSet,
   gfid: Gfid,
-  wanted: Needs = ALL_HEALS,
+  {
+    wanted = ALL_HEALS,
+    looked,
+  }: { readonly wanted?: Needs; readonly looked?: Copies | undefined } = {},
 ): Promise<InodeOutcome> {
   if (set.up !== set.all) {
     const down = brickNames(set, set.all & ~set.up)
@@ -79,16 +82,23 @@ export async function healInode(
   }
   const job = new HealJob(set, gfid)
   try {
-    return await healJob(job, wanted)
+    return await healJob(job, wanted, looked)
   } finally {
     job.end()
   }
 }
 
-async function healJob(job: HealJob, wanted: Needs): Promise<InodeOutcome> {
+/** `looked`: what an earlier look has told, which need not be so any more. */
+async function healJob(
+  job: HealJob,
+  wanted: Needs,
+  looked: Copies | undefined,
+): Promise<InodeOutcome> {
   const { set } = job
-  const copies = await lookAtCopies(job, askLocks(job))
+  const copies = looked ?? (await lookAtCopies(job, askLocks(job)))
   if (size(present(copies)) === 0) {
+    // That nobody has it, or somebody works on it, is believed to a fresh look only.
+    if (looked !== undefined) return healJob(job, wanted, undefined)
     if (copies.every(isAbsent)) return { kind: 'gone' }
     const failure = copies.find(copy => copy !== undefined && !isCopy(copy) && !isAbsent(copy))
     const errno = failure !== undefined && !isCopy(failure) ? failure.errno : Errno.ENOTCONN
@@ -99,7 +109,8 @@ async function healJob(job: HealJob, wanted: Needs): Promise<InodeOutcome> {
   for (const copy of copies) if (isCopy(copy)) job.inode.type ||= copy.stat.type
   const needs = needsOf(set, copies)
   if (!needs.data && !needs.metadata && !needs.entry) return CLEAN
-  if (isUnderWay(job, copies)) return { kind: 'busy' }
+  if (isUnderWay(job, copies))
+    return looked === undefined ? { kind: 'busy' } : healJob(job, wanted, undefined)
   if (needs.data && needs.metadata && wanted.data && wanted.metadata && isRegular(copies)) {
     const outcome = await healNewFile(job)
     if (outcome !== undefined) return outcome

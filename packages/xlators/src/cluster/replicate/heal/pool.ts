@@ -58,14 +58,13 @@ export class Pool<K, R> {
 export async function eachAtOnce<T>(
   items: readonly T[],
   limit: number,
-  work: (item: T) => Promise<void>,
+  work: (item: T, position: number) => Promise<void>,
 ): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < items.length) {
-      const item = items[next] as T
-      next += 1
-      await work(item)
+      const position = next++
+      await work(items[position] as T, position)
     }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))

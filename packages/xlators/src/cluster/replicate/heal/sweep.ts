@@ -4,10 +4,12 @@
  * Source: xlators/cluster/afr/src/afr-self-heald.c.
  */
 
-import { type Ctx, Errno, gfidText, ROOT_CTX, SpecialPid } from '@ashlar/core'
+import { type Ctx, Errno, type Gfid, gfidText, ROOT_CTX, SpecialPid } from '@ashlar/core'
 import type { ReplicaSet } from '../replica-set.ts'
+import type { Copies } from './copies.ts'
 import { clearIndex, healInode } from './inode.ts'
 import { IndexKind, IndexView, type Indexed } from './index-view.ts'
+import { Looks } from './looks.ts'
 import type { HealMemory } from './memory.ts'
 import { eachAtOnce } from './pool.ts'
 
@@ -93,8 +95,13 @@ async function healAll(
 ): Promise<void> {
   const { sweeper, view, kind } = index
   const failed = await view.each(kind, async entries => {
-    await eachAtOnce(entries.filter(isMeant), sweeper.atOnce, async entry => {
-      if (!sweeper.stopped()) await healEntry(index, entry, tally)
+    const meant = entries.filter(isMeant)
+    const looks = new Looks(
+      sweeper.set,
+      meant.map(entry => entry.gfid),
+    )
+    await eachAtOnce(meant, sweeper.atOnce, async ({ gfid }, n) => {
+      if (!sweeper.stopped()) await healEntry(index, gfid, await looks.at(n), tally)
     })
     return !sweeper.stopped()
   })
@@ -107,10 +114,11 @@ async function healAll(
 
 async function healEntry(
   { sweeper: { set, memory }, view, kind }: SweptIndex,
-  { gfid }: Indexed,
+  gfid: Gfid,
+  looked: Copies | undefined,
   tally: Pass,
 ): Promise<void> {
-  const outcome = await healInode(set, gfid)
+  const outcome = await healInode(set, gfid, { looked })
   const before = memory.reason(gfid)
   memory.note(gfid, outcome)
   switch (outcome.kind) {
