@@ -10,6 +10,7 @@
  */
 
 import { fileURLToPath } from 'node:url'
+import { ArgumentError } from './arguments.ts'
 import { failover } from './failover/failover.ts'
 import { enterNamespaces, isInside, prepareNamespaces } from './namespaces.ts'
 import { throughput } from './throughput.ts'
@@ -21,6 +22,20 @@ if (process.getuid?.() !== 0) {
 if (!isInside()) process.exit(enterNamespaces(fileURLToPath(import.meta.url)))
 prepareNamespaces()
 const [kind, ...words] = process.argv.slice(2)
-if (kind === 'failover') await failover(words)
-else await throughput(process.argv.slice(2))
+try {
+  if (kind === 'failover') await failover(words)
+  else await throughput(process.argv.slice(2))
+} catch (error) {
+  if (!isMistake(error)) throw error
+  process.stderr.write(`bench: ${error.message}\n`)
+  process.exit(2)
+}
 process.exit(0)
+
+/** In the words of the command line, and nothing has been done. */
+function isMistake(error: unknown): error is Error {
+  if (error instanceof ArgumentError) return true
+  return (
+    error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  )
+}

@@ -1,5 +1,6 @@
 /** A file system under measurement: somewhere to work, and how to begin and end it. */
 
+import { ArgumentError } from './arguments.ts'
 import { say } from './report.ts'
 
 export interface Target {
@@ -32,7 +33,10 @@ export interface VolumeShape {
 /** `distribute 2`, `replica 3`, `replica 3 arbiter 1`; throws for anything else. */
 export function volumeShape(text: string): VolumeShape {
   const match = /^(distribute|replica) (\d+)( arbiter 1)?$/.exec(text)
-  if (match === null) throw new Error(`no such volume: ${text}`)
+  if (match === null)
+    throw new ArgumentError(
+      `--volume takes 'distribute N' or 'replica N [arbiter 1]', not '${text}'`,
+    )
   const bricks = Number(match[2])
   return { bricks, words: match[1] === 'replica' ? text.split(' ') : [] }
 }

@@ -17,6 +17,7 @@ import { run } from './command.ts'
 import { keepResults, type Result, say, table } from './report.ts'
 import { startAll, type Target, volumeShape } from './target.ts'
 import { ashlar, PORT } from './targets/ashlar.ts'
+import { countOf, namesOf } from './arguments.ts'
 import { glusterfs } from './targets/glusterfs.ts'
 import { local } from './targets/local.ts'
 import { type Row, ROWS, type Sizes } from './workloads.ts'
@@ -38,6 +39,8 @@ const OPTIONS = {
   volume: { type: 'string', default: 'distribute 2' },
   directory: { type: 'string' },
 } as const
+
+const COUNTS = ['rounds', 'files', 'listing', 'tree', 'mebibytes', 'seconds', 'warm-up'] as const
 
 /** An archive of small files in directories of a hundred, as a source tree is. */
 function makeArchive(directory: string, files: number): string {
@@ -95,18 +98,19 @@ async function warmUp(
 /** Measures what the words of the command line ask for. */
 export async function throughput(words: readonly string[]): Promise<void> {
   const { values: flags } = parseArgs({ args: [...words], options: OPTIONS })
+  for (const key of COUNTS) countOf(flags, key)
+  const wanted = namesOf(flags, 'targets', ['local', 'glusterfs', 'ashlar'])
+  const shape = volumeShape(flags.volume)
   const parent = flags.directory ?? tmpdir()
   const directory = mkdtempSync(join(parent, 'ashlar-bench-'))
   const sizes: Sizes = {
-    files: Number(flags.files),
-    listing: Number(flags.listing),
-    tree: Number(flags.tree),
-    mebibytes: Number(flags.mebibytes),
-    seconds: Number(flags.seconds),
-    archive: makeArchive(directory, Number(flags.tree)),
+    files: countOf(flags, 'files'),
+    listing: countOf(flags, 'listing'),
+    tree: countOf(flags, 'tree'),
+    mebibytes: countOf(flags, 'mebibytes'),
+    seconds: countOf(flags, 'seconds'),
+    archive: makeArchive(directory, countOf(flags, 'tree')),
   }
-  const wanted = new Set(flags.targets.split(','))
-  const shape = volumeShape(flags.volume)
   const all = [
     local(directory),
     glusterfs(directory, shape),
@@ -121,8 +125,8 @@ export async function throughput(words: readonly string[]): Promise<void> {
   try {
     const values = new Map<Row, Record<string, number[]>>(rows.map(row => [row, {}]))
     // Long-running daemons have compiled and cached what they use often: all get the same warm-up.
-    await warmUp(rows, started, sizes, Number(flags['warm-up']))
-    for (let round = 0; round < Number(flags.rounds); round++) {
+    await warmUp(rows, started, sizes, countOf(flags, 'warm-up'))
+    for (let round = 0; round < countOf(flags, 'rounds'); round++) {
       for (const row of rows) {
         for (const [target, path] of started) {
           const home = `${path}/round${round}`

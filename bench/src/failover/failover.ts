@@ -17,6 +17,7 @@ import { ashlar, PORT } from '../targets/ashlar.ts'
 import { glusterfs } from '../targets/glusterfs.ts'
 import { UNASKED_SECONDS_MAX } from './bricks.ts'
 import { type Outage, outage } from './outage.ts'
+import { countOf, namesOf } from '../arguments.ts'
 import { frozen, killed, type Stream } from './streaming.ts'
 
 const OPTIONS = {
@@ -29,6 +30,8 @@ const OPTIONS = {
   directory: { type: 'string' },
 } as const
 
+const COUNTS = ['rounds', 'frozen', 'ping-timeout', 'files'] as const
+
 const STREAM_HEAD = ['', 'target', 'median', 'p99', 'longest', 'median', 'p99', 'longest', 'errors']
 
 /** One measurement. */
@@ -40,12 +43,13 @@ type Entry = { readonly what: string; readonly target: string; readonly load: nu
 /** Measures what the words of the command line ask for. */
 export async function failover(words: readonly string[]): Promise<void> {
   const { values: flags } = parseArgs({ args: [...words], options: OPTIONS })
+  for (const key of COUNTS) countOf(flags, key)
+  const wanted = namesOf(flags, 'targets', ['glusterfs', 'ashlar'])
+  const parts = namesOf(flags, 'parts', ['killed', 'frozen', 'outage'])
   const directory = mkdtempSync(join(flags.directory ?? tmpdir(), 'ashlar-failover-'))
   const shape = volumeShape('replica 3')
-  const wanted = flags.targets.split(',')
-  const parts = new Set(flags.parts.split(','))
   const targets = [glusterfs(directory, shape), ashlar(directory, PORT, shape)]
-  const started = await startAll(targets.filter(target => wanted.includes(target.name)))
+  const started = await startAll(targets.filter(target => wanted.has(target.name)))
   const entries: Entry[] = []
   const note = (entry: Entry): void => {
     entries.push(entry)
@@ -63,7 +67,7 @@ export async function failover(words: readonly string[]): Promise<void> {
   try {
     if (parts.has('killed')) {
       for (const sync of [false, true]) {
-        await each(Number(flags.rounds), async (target, path, round) => ({
+        await each(countOf(flags, 'rounds'), async (target, path, round) => ({
           what: `killed, ${sync ? 'O_SYNC' : 'buffered'}, ${round + 1}`,
           target: target.name,
           load: load(),
@@ -72,20 +76,20 @@ export async function failover(words: readonly string[]): Promise<void> {
       }
     }
     if (parts.has('outage')) {
-      await each(Number(flags.rounds), async (target, path, round) => ({
+      await each(countOf(flags, 'rounds'), async (target, path, round) => ({
         what: `${flags.files} files, ${round + 1}`,
         target: target.name,
         load: load(),
-        outage: await outage(target, path, round, Number(flags.files)),
+        outage: await outage(target, path, round, countOf(flags, 'files')),
       }))
     }
     if (parts.has('frozen')) {
       for (const mounted of [false, true]) {
-        await each(Number(flags.frozen), async (target, _path, round) => ({
+        await each(countOf(flags, 'frozen'), async (target, _path, round) => ({
           what: `frozen, ping-timeout set ${mounted ? 'while mounted' : 'before'}, ${round + 1}`,
           target: target.name,
           load: load(),
-          stream: await frozen(target, Number(flags['ping-timeout']), mounted),
+          stream: await frozen(target, countOf(flags, 'ping-timeout'), mounted),
         }))
       }
     }

@@ -29,6 +29,14 @@ async function main(): Promise<number> {
     say(`shapes: ${shapes.join(' ')}`)
     return 2
   }
+  const wrong = (['seed', 'from', 'seeds'] as const).find(key => {
+    const text = values[key]
+    return text !== undefined && !/^\d{1,15}$/.test(text)
+  })
+  if (wrong !== undefined) {
+    say(`--${wrong} takes a number`)
+    return 2
+  }
   if (values.seed !== undefined) return one(Number(values.seed), shape)
   return many(Number(values.from), Number(values.seeds), shape)
 }

@@ -49,7 +49,7 @@ export function healInfo(
         entries.then(all => all[k]),
       )
     }
-    return Promise.all(gfids.map(gfid => told.get(gfid)))
+    return Promise.all(gfids.map(async gfid => told.get(gfid)))
   }
   return Promise.all(
     set.children.map(async (child, index) => ({
