@@ -14,7 +14,17 @@
  */
 
 import { Errno } from './errno.ts'
-import type { Ctx, Fop, FopArgs, FopName, Fops, PlainFop, Reply, Step } from './fops.ts'
+import {
+  type Ctx,
+  failure,
+  type Fop,
+  type FopArgs,
+  type FopName,
+  type Fops,
+  type PlainFop,
+  type Reply,
+  type Step,
+} from './fops.ts'
 
 /** Calls a fop by name: for code that handles all fops alike. */
 export function callFop<F extends FopName>(
@@ -60,8 +70,9 @@ export async function runEach(
   const replies: Reply<PlainFop>[] = []
   while (replies.length < steps.length) {
     const reply = await on.compound(ctx, { steps: steps.slice(replies.length) })
-    if (!reply.ok) {
-      while (replies.length < steps.length) replies.push(reply)
+    if (!reply.ok || reply.replies.length === 0) {
+      const lost = reply.ok ? failure(Errno.EIO) : reply
+      while (replies.length < steps.length) replies.push(lost)
       break
     }
     replies.push(...reply.replies)

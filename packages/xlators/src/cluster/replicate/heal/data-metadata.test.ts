@@ -1,12 +1,13 @@
 /** Heals of data and attributes over real bricks, set up as an outage leaves them. */
 
-import { defineXlator, gfidText, SetAttr } from '@ashlar/core'
+import { defineXlator, Errno, failure, gfidText, SetAttr } from '@ashlar/core'
 import { BrickSet, good } from '@ashlar/testkit'
 import { afterEach, expect, it } from 'vitest'
 import { only } from '../members.ts'
 import { replicateOptions } from '../options.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { healInode } from './inode.ts'
+import { LOOKED_AT_ONCE, Looks } from './looks.ts'
 
 let replica: ReplicaSet
 /** A set and nothing more. */
@@ -60,4 +61,30 @@ it('heals the data and attributes of one file', async () => {
   const times = stats.map(stat => [stat.mtime, stat.mtimeNsec, stat.ctime, stat.ctimeNsec])
   expect([times[0], times[1]]).toContainEqual(times[2])
   expect(await healInode(replica, gfid)).toEqual({ kind: 'clean' })
+})
+
+it('does not believe an old look that nobody has the file', async () => {
+  await start(3)
+  const gfid = await bricks.write('/f', 'old content')
+  for (const index of [0, 1]) {
+    await bricks.overwrite(index, '/f', 'NEW')
+    await bricks.blame(index, '/f', 2, [1, 0, 0])
+  }
+  const looked = [0, 1, 2].map(() => failure(Errno.ENOENT))
+  expect(await healInode(replica, gfid, { looked })).toEqual({ kind: 'healed' })
+  expect(await bricks.contents('/f')).toEqual(['NEW content', 'NEW content', 'NEW content'])
+})
+
+it('looks at the files of a list together, and again after a brick came or went', async () => {
+  await start(2)
+  const count = LOOKED_AT_ONCE + 1
+  const gfids = []
+  for (let n = 0; n < count; n++) gfids.push(await bricks.write(`/f${n}`, 'x'.repeat(n)))
+  const looks = new Looks(replica, gfids)
+  for (let n = 0; n < count; n++) {
+    const copies = await looks.at(n)
+    expect(copies).toMatchObject([{ stat: { size: n } }, { stat: { size: n } }])
+  }
+  replica.generation += 1
+  expect(await looks.at(count - 1)).toBeUndefined()
 })
