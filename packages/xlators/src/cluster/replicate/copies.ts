@@ -222,9 +222,19 @@ export class Copies {
   async state(ctx: Ctx, inode: Inode): Promise<InodeState | Failure> {
     const known = this.#current(inode)
     if (known !== undefined) return known
-    if (!this.agreement.holds()) return this.refresh(ctx, inode)
+    if (!this.agreement.holds() || this.#mayBeUnlisted(inode)) return this.refresh(ctx, inode)
     this.learnAllGood(inode)
     return this.known(inode) as InodeState
+  }
+
+  /**
+   * The bricks' indices need not tell of it: a file that has been removed while it is open, by whom
+   * ever, is healed no more and leaves them, whatever its copies have against each other. One that
+   * has just been opened for the first time was there.
+   */
+  #mayBeUnlisted(inode: Inode): boolean {
+    if (openFdOf(inode) === undefined) return false
+    return inode.dentries.size === 0 || this.#states.get(inode) !== undefined
   }
 
   /** Good copies of the kind that is read, the one to try first in front. */

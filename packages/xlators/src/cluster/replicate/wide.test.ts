@@ -194,3 +194,28 @@ function putAside(root: string): string[] {
   const names = readdirSync(root).filter(name => name.startsWith('.glusterfs-anonymous-inode'))
   return names.flatMap(name => readdirSync(`${root}/${name}`))
 }
+
+describe('a file that has been removed while it is open', () => {
+  it('is not read from a brick that missed a write, though no index tells of it any more', async () => {
+    await start(3, { 'read-subvolume-index': '2', 'eager-lock': 'off' })
+    const { volume } = client
+    await volume.write('/other', 'other')
+    const { reply, fd } = await volume.create('/f')
+    good(reply)
+    good(await volume.writeFd(fd, 'old'))
+    await cut(2)
+    good(await volume.writeFd(fd, 'new'))
+    await mend(2)
+    good(await volume.unlink('/f'))
+    await heal({ 'eager-lock': 'off' })
+    for (const index of [0, 1, 2]) expect(bricks.indices(index).xattrop).toEqual([])
+    // What was known of copies is void then, and soon all bricks say that nothing is to be healed.
+    await cut(1)
+    await mend(1)
+    const end = performance.now() + 1500
+    while (performance.now() < end) expect(await volume.read('/other')).toBe('other')
+    const read = good(await volume.top.readv(volume.ctx, { fd, size: 16, offset: 0, flags: 0 }))
+    expect(read.data.toString()).toBe('new')
+    fd.unref()
+  })
+})
