@@ -19,7 +19,8 @@ describe.skipIf(obstacle !== undefined)('a cluster that is taken down', () => {
   // A program that was still at work on a mount kept it from being unmounted, and the rest from
   // being taken down.
   test('leaves neither mount nor process, though a mount is in use and a brick hangs', async () => {
-    const cluster = await Cluster.start()
+    // Taken down again when it has been: nothing to do.
+    await using cluster = await Cluster.start()
     await cluster.volume('gv0', 2)
     const mount = await cluster.mount('gv0')
     await cluster.mount('gv0')

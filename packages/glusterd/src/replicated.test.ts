@@ -299,6 +299,16 @@ describe('what is to be healed', () => {
     expect(house.questions.asked).toEqual([])
   })
 
+  it('is told by the daemon also while a brick is down', async () => {
+    const manager = await asked()
+    house.processes.healers = [healer(failure(Errno.ENOTCONN))]
+    house.processes.bricks.delete(house.place('a2').path)
+    const { bricks } = await manager.heal.info('one')
+    expect(bricks[1]).toMatchObject({ connected: false, entries: [] })
+    expect(bricks[1]?.status).not.toBe('')
+    expect(house.questions.asked).toEqual([])
+  })
+
   it.each([
     ['does not run', () => house.processes.loseHealer()],
     ['does not look after it', () => (house.processes.healers = [])],

@@ -20,7 +20,7 @@ import { HealOperation } from '@ashlar/host'
 import { z } from 'zod'
 import { changed, type Desk } from '../desk.ts'
 import { updateOpVersions } from '../options/op-version.ts'
-import { leafCount, type Volume } from '../volume/volume.ts'
+import { type Brick, leafCount, type Volume } from '../volume/volume.ts'
 import { crawlsOf } from './crawls.ts'
 import { healRequest } from './request.ts'
 import { canHeal, healIsEnabled, healSwitch } from './spec.ts'
@@ -74,18 +74,31 @@ export class HealCommands {
     const answer = await this.#desk.parts.healer.ask(request, ANSWER_MS_MAX)
     if (answer === undefined || answer.ret < 0) return undefined
     const width = leafCount(volume)
-    const bricks: BrickHealView[] = []
-    for (const [n, { hostname: host, path, peer }] of volume.bricks.entries()) {
+    const views: BrickHealView[] = []
+    for (const [n, brick] of volume.bricks.entries()) {
       const text = answer.output.getString(`info-${Math.floor(n / width)}-${n % width}`)
       if (text === undefined) return undefined
-      bricks.push(brickHeal.parse({ host, path, peer, ...JSON.parse(text) }))
+      const { hostname: host, path, peer } = brick
+      const view = brickHeal.parse({ host, path, peer, ...JSON.parse(text) })
+      if (!view.connected && !this.#isDown(volume, brick)) return undefined
+      views.push(view)
     }
-    return bricks.every(brick => brick.connected) ? bricks : undefined
+    return views
   }
 
-  /** The daemon is connected to all bricks; to those that have just been started it soon is. */
+  /** Nobody can reach the brick: it is one of this server, and does not run. */
+  #isDown(volume: Volume, brick: Brick): boolean {
+    const { bricks } = this.#desk.parts
+    return bricks.local(volume).includes(brick) && !bricks.state(volume, brick).online
+  }
+
+  /**
+   * The daemon is connected to all bricks that can be reached; to those that have just been started it
+   * soon is.
+   */
   async #daemonHasAll(volume: Volume): Promise<boolean> {
     const { healer, bricks, env } = this.#desk.parts
+    const local = bricks.local(volume)
     const width = leafCount(volume)
     const began = env.clock.monotonic()
     for (;;) {
@@ -95,10 +108,11 @@ export class HealCommands {
       const missing = volume.bricks.filter((_, n) => {
         return output.getNumber(`${Math.floor(n / width)}-${n % width}-hardlinks`) === undefined
       })
-      if (missing.length === 0) return true
       // It does not know the volume.
       if (missing.length === volume.bricks.length) return false
-      if (!missing.every(brick => bricks.state(volume, brick).online)) return false
+      const coming = missing.filter(brick => !this.#isDown(volume, brick))
+      if (coming.length === 0) return true
+      if (!coming.every(brick => local.includes(brick))) return false
       if (env.clock.monotonic() - began > CONNECT_MS_MAX) return false
       await delay(env.clock, CONNECT_POLL_MS)
     }
