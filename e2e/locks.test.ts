@@ -25,6 +25,21 @@ for _ in range(rounds):
     lock(fd, fcntl.LOCK_UN)
 `
 
+/** A lock of the whole file, then another descriptor comes and goes; another process asks for it. */
+const CLOSE_ANOTHER = `
+import fcntl, os, subprocess, sys
+path, there, flags, before = sys.argv[1], sys.argv[2], getattr(os, sys.argv[3]), sys.argv[4] == 'before'
+asking = 'import fcntl, sys\\nfcntl.lockf(open(sys.argv[1], "r+"), fcntl.LOCK_EX | fcntl.LOCK_NB)'
+def is_free():
+    return subprocess.run([sys.executable, '-c', asking, there], stderr=subprocess.DEVNULL).returncode == 0
+another = os.open(path, flags) if before else None
+fd = os.open(path, os.O_RDWR)
+fcntl.lockf(fd, fcntl.LOCK_EX)
+print(is_free())
+os.close(another if before else os.open(path, flags))
+print(is_free())
+`
+
 /** Adds one to a row of a table, in transactions of its own, so many times. */
 const TRANSACT = `
 import sqlite3, sys
@@ -54,6 +69,18 @@ describe.skipIf(missing !== undefined)('files shared under locks', () => {
       paths.map(path => succeed('python3', ['-c', COUNT, path, kind, String(ROUNDS)])),
     )
     for (const path of paths) expect(await fs.readFile(path, 'utf8')).toBe(String(2 * ROUNDS))
+  })
+
+  // A rule of POSIX that surprises, and that programs rely on.
+  test.each([
+    ['O_RDONLY', 'after'],
+    ['O_RDONLY', 'before'],
+    ['O_RDWR', 'after'],
+  ])('locks of a file end with any of its descriptors: %s, opened %s', async (flags, order) => {
+    const [path, there] = places(`closed-${flags}-${order}`)
+    await fs.writeFile(path, 'x')
+    const said = await succeed('python3', ['-c', CLOSE_ANOTHER, path, there, flags, order])
+    expect(said).toBe('False\nTrue\n')
   })
 
   test('a file that stays open, and grows and shrinks', async () => {

@@ -140,8 +140,12 @@ class OpenBehind implements Xlator {
   async flush(ctx: Ctx, args: FopArgs['flush']): Promise<Reply<'flush'>> {
     const delayed = this.#delayed.get(args.fd)
     if (delayed === undefined) return this.#child.flush(ctx, args)
-    // Nothing was written through it, and nothing locked.
-    if (delayed.sent === undefined) return { ok: true }
+    if (delayed.sent === undefined) {
+      // Nothing was written or locked through it. But POSIX locks of its owner on the file end with
+      // any descriptor: those were taken through another one, which is open.
+      const other = this.#openOne(args.fd)
+      return other === undefined ? { ok: true } : this.#child.flush(ctx, { ...args, fd: other })
+    }
     return (await this.#opened(args.fd)) ?? this.#child.flush(ctx, args)
   }
 
@@ -195,6 +199,13 @@ class OpenBehind implements Xlator {
       if (this.#delayed.get(args.fd) === undefined) return down(ctx, args)
       return this.#opened(args.fd).then(failed => failed ?? down(ctx, args))
     }
+  }
+
+  /** Another fd of the file that its bricks know of. */
+  #openOne(fd: Fd): Fd | undefined {
+    for (const other of fd.inode.fds)
+      if (other !== fd && !other.anonymous && this.#delayed.get(other) === undefined) return other
+    return undefined
   }
 
   #mayWait(ctx: Ctx, { loc, flags, xdata }: FopArgs['open']): boolean {
