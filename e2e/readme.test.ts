@@ -59,8 +59,12 @@ gluster --version | head -1
 glusterd
 gluster volume create gv0 server1:/data/gv0
 gluster volume start gv0
-echo "server1:/gv0 /mnt glusterfs defaults,_netdev,log-level=WARNING 0 0" >> /etc/fstab
+echo "server1:/gv0 /mnt glusterfs defaults,_netdev,nosuid,nodev,noexec,log-level=WARNING 0 0" >> /etc/fstab
 mount /mnt
+grep " /mnt " /proc/mounts | grep -o "nosuid,nodev,noexec"
+printf '#!/bin/sh\necho ran\n' > /mnt/program
+chmod 755 /mnt/program
+/mnt/program 2>&1 | grep -o 'Permission denied'
 mkdir /mnt/part
 echo inside > /mnt/part/file
 umount /mnt
@@ -70,7 +74,7 @@ touch /mnt/new 2>&1 | grep -o 'Read-only file system'
 umount /mnt
 `)
     expect(out).toMatch(/^glusterfs 10\.3/)
-    expect(out).toMatch(/inside\nRead-only file system\n$/)
+    expect(out).toMatch(/nosuid,nodev,noexec\nPermission denied\ninside\nRead-only file system\n$/)
   })
 
   test.skipIf(blocked !== undefined)("GlusterFS's own first steps, as typed", async () => {

@@ -95,6 +95,14 @@ function mountAsRoot(options: MountOptions): number {
 /** Descriptor number at which fusermount3 finds its socket. */
 const HELPER_SOCKET = 3
 
+/** Flags that fusermount3 knows by name. */
+const HELPER_WORDS = [
+  [sys.MS_NOEXEC, 'noexec'],
+  [sys.MS_SYNCHRONOUS, 'sync'],
+  [sys.MS_DIRSYNC, 'dirsync'],
+  [sys.MS_NOATIME, 'noatime'],
+] as const
+
 async function mountByHelper(options: MountOptions): Promise<number> {
   const pair = sys.socketpair()
   if (typeof pair === 'number') throw new MountError('cannot make a socket pair', -pair)
@@ -106,6 +114,7 @@ async function mountByHelper(options: MountOptions): Promise<number> {
     `fsname=${options.source.replaceAll(/[\\,]/g, match => `\\${match}`)}`,
     `subtype=${FS_SUBTYPE}`,
   ]
+  for (const [flag, word] of HELPER_WORDS) if (((options.flags ?? 0) & flag) !== 0) words.push(word)
   if (options.allowOther === true) words.push('allow_other')
   words.push(...mountData(options))
   const helper = spawn('fusermount3', ['-o', words.join(','), '--', options.mountpoint], {

@@ -26,6 +26,8 @@ export interface MountProcessOptions {
   /** `host:/volume`, as df shows it. */
   readonly source: string
   readonly readOnly?: boolean
+  /** MS_* of mount(2). */
+  readonly mountFlags?: number
   /** A directory of the volume to show as its root. */
   readonly subdirectory?: string | undefined
   readonly bridge: BridgeOptions
@@ -142,7 +144,7 @@ export class MountProcess {
   }
 
   async #mount(): Promise<void> {
-    const { env, bridge, mountpoint, source, readOnly } = this.#options
+    const { env, bridge, mountpoint, source, readOnly, mountFlags } = this.#options
     const graph = this.#host.graph
     if (graph === undefined) throw new MountError('the volume has no graph')
     const device = await mountFuse({
@@ -150,6 +152,7 @@ export class MountProcess {
       mountpoint,
       log: env.log,
       ...(readOnly === undefined ? {} : { readOnly }),
+      ...(mountFlags === undefined ? {} : { flags: mountFlags }),
       defaultPermissions: bridge.acl !== true,
     })
     this.#bridge = new FuseBridge({ device, graph, env, options: bridge })

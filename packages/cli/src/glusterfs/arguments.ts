@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { type LogLevel, parseLogLevel, type TcpAddress, type UnixAddress } from '@ashlar/core'
 import type { BridgeOptions } from '@ashlar/fuse'
+import * as sys from '@ashlar/sys'
 
 /** Arguments that cannot be used, with what is wrong. */
 export class UsageError extends Error {
@@ -31,6 +32,8 @@ export interface GlusterfsArguments {
   readonly help: boolean
   readonly processName: string | undefined
   readonly readOnly: boolean
+  /** MS_* for the mount. */
+  readonly mountFlags: number
   readonly subdirectory: string | undefined
   readonly xlatorOptions: readonly string[]
   readonly bridge: BridgeOptions
@@ -156,10 +159,35 @@ export function parseGlusterfsArguments(words: readonly string[]): GlusterfsArgu
     help: values.help === true,
     processName: values['process-name'],
     readOnly: values['read-only'] === true,
+    mountFlags: mountFlags(values['fuse-mountopts'] ?? ''),
     subdirectory: values['subdir-mount'],
     xlatorOptions: values['xlator-option'] ?? [],
     bridge: bridgeOptions(values),
   }
+}
+
+const MOUNT_FLAGS: Readonly<Record<string, number>> = {
+  noexec: sys.MS_NOEXEC,
+  nosuid: sys.MS_NOSUID,
+  nodev: sys.MS_NODEV,
+  sync: sys.MS_SYNCHRONOUS,
+  dirsync: sys.MS_DIRSYNC,
+  noatime: sys.MS_NOATIME,
+  nodiratime: sys.MS_NODIRATIME,
+  relatime: sys.MS_RELATIME,
+}
+
+function mountFlags(words: string): number {
+  let flags = 0
+  for (const word of words.split(',').filter(each => each !== '')) {
+    const flag = MOUNT_FLAGS[word]
+    if (flag === undefined)
+      throw new UsageError(
+        `fuse-mountopts '${word}' is none of ${Object.keys(MOUNT_FLAGS).join(', ')}`,
+      )
+    flags |= flag
+  }
+  return flags
 }
 
 /** GlusterFS's parser takes `--acl=on` for flags, too. */

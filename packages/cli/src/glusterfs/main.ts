@@ -110,6 +110,7 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
     mountpoint: args.mountpoint as string,
     source: `${server === undefined || 'path' in server ? 'localhost' : server.host}:/${volume}${args.subdirectory ?? ''}`,
     readOnly: args.readOnly,
+    mountFlags: args.mountFlags,
     subdirectory: args.subdirectory,
     bridge: args.bridge,
     xlatorOptions: args.xlatorOptions,

@@ -62,7 +62,18 @@ const ALIASES: Readonly<Record<string, string>> = {
   'log-server': 'log-server',
   volfileid: 'volfile-id',
 }
-/** What mount(8) and fstab say that concerns only them, or the kernel. */
+/** What the kernel is told at the mount itself: as `--fuse-mountopts`. */
+const KERNEL_FLAGS = new Set([
+  'noexec',
+  'nosuid',
+  'nodev',
+  'sync',
+  'dirsync',
+  'noatime',
+  'nodiratime',
+  'relatime',
+])
+/** What mount(8) and fstab say that concerns only them. */
 const IGNORED = new Set([
   'rw',
   'defaults',
@@ -77,9 +88,6 @@ const IGNORED = new Set([
   'dev',
   'async',
   'nofail',
-  'relatime',
-  'noatime',
-  'nodiratime',
   'allow_other',
   'context',
   'fscontext',
@@ -134,6 +142,7 @@ function build(parts: {
   options: readonly string[]
 }): MountRequest {
   const flags: string[] = []
+  const kernel: string[] = []
   const servers = parts.server.split(',')
   const rest = parts.subdirectory?.replace(/\/+$/, '')
   if (rest !== undefined && rest !== '') flags.push(`--subdir-mount=${rest}`)
@@ -144,6 +153,8 @@ function build(parts: {
     const value = at === -1 ? undefined : option.slice(at + 1)
     const key = ALIASES[word] ?? word
     if (key === 'ro') flags.push('--read-only')
+    else if (KERNEL_FLAGS.has(key)) kernel.push(key)
+    else if (key === 'fuse-mountopts') kernel.push(...(value ?? '').split(':'))
     else if (key === 'backup-volfile-servers' || key === 'backupvolfile-server')
       servers.push(...(value ?? '').split(':'))
     else if (key === 'server-port') flags.push(`--volfile-server-port=${value}`)
@@ -152,6 +163,7 @@ function build(parts: {
     else if (!IGNORED.has(key) && !key.startsWith('x-') && !key.startsWith('comment'))
       throw new UsageError(`the mount option '${option}' is not known`)
   }
+  if (kernel.length > 0) flags.push(`--fuse-mountopts=${kernel.join(',')}`)
   return {
     servers: servers.filter(name => name !== ''),
     volume: parts.volume,
