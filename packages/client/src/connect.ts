@@ -101,11 +101,12 @@ class Link {
       this.#up = resolve
       this.#down = reject
     })
+    let met = ''
     const late = (): void =>
       this.#down(
         new ConnectError(
           Errno.ETIMEDOUT,
-          `no answer from volume '${this.#options.volume}' within ${timeoutMs / 1000} seconds`,
+          `no answer from volume '${this.#options.volume}' within ${timeoutMs / 1000} seconds${met}`,
         ),
       )
     const timer = this.#env.clock.after(timeoutMs, late)
@@ -121,6 +122,7 @@ class Link {
           )
       },
       failed: (reason, final, errno = Errno.EIO) => {
+        met = ` (${reason})`
         if (final) this.#down(new ConnectError(errno, reason))
       },
     })

@@ -88,9 +88,10 @@ export class MountProcess {
   /** Resolves when the volume is mounted. Rejects, with nothing mounted, when it cannot be. */
   async start(): Promise<void> {
     const { env, connectMs = CONNECT_MS_DEFAULT } = this.#options
+    let met = ''
     const timer = env.clock.after(connectMs, () =>
       this.#settleUp.reject(
-        new MountError(`no answer from the volume within ${connectMs / 1000} seconds`),
+        new MountError(`no answer from the volume within ${connectMs / 1000} seconds${met}`),
       ),
     )
     // Timers of Env keep no process alive; until the sockets are there, this one must.
@@ -102,6 +103,7 @@ export class MountProcess {
         },
         failed: (reason, final) => {
           env.log.warning('no volfile', { reason })
+          met = ` (${reason})`
           if (final) this.#settleUp.reject(new MountError(reason))
         },
       })

@@ -89,11 +89,11 @@ export class ServerVolfileSource implements VolfileSource {
         this.#ask()
         options.connected?.()
       },
-      disconnected: () => {
+      disconnected: reason => {
         this.#asking = false
         if (this.#told) return
         this.#told = true
-        this.#listener?.failed('the connection to glusterd is gone', false)
+        this.#listener?.failed(`${this.#serverText()} is not reached: ${reason}`, false)
       },
       callback: (program, procedure) => {
         if (
