@@ -68,6 +68,21 @@ describe('open-behind', () => {
     expect(world.calls.map(({ fop }) => fop)).toEqual(['lookup'])
   })
 
+  test('closing it ends locks that were taken through another descriptor of the file', async () => {
+    await lookup()
+    const { fd: locking } = await open(OpenFlag.RDWR)
+    const { fd, early } = await open()
+    expect(early).toBe(true)
+    const owner: Ctx = { ...ROOT_CTX, lkOwner: 'owner' }
+    const flushing = world.graph.top.flush(owner, { fd })
+    await settled()
+    const call = world.waiting('flush')
+    expect(call.args).toMatchObject({ fd: locking })
+    await call.answer({ ok: true })
+    expect(await flushing).toEqual({ ok: true })
+    expect(world.calls.filter(({ fop }) => fop === 'open')).toHaveLength(1)
+  })
+
   test('a read goes with the open, and gives nothing out before that is granted', async () => {
     await lookup()
     const { fd } = await open()
