@@ -17,15 +17,9 @@ export const HealOperation = {
   COUNTS: 8,
 } as const
 
-/** With more than this the daemon has other things to do than to tell all: a process of its own does. */
-const INFO_ENTRIES_MAX = 20_000
-
 const NOT_CONNECTED = 'Brick is not connected'
 
-/**
- * The answer of all healers that `input` names; undefined: none of the operations is meant. Rejects
- * when there is more to tell than fits an answer.
- */
+/** The answer of all healers that `input` names; undefined: none of the operations is meant. */
 export async function healOperation(
   healers: readonly Healer[],
   input: Dict,
@@ -62,9 +56,6 @@ export async function healOperation(
 
 /** Of each brick a HealIndexView, as JSON. */
 async function writeInfo(output: Dict, set: number, healer: Healer, paths: boolean): Promise<void> {
-  const counts = await healer.counts()
-  if (counts.some(count => (count ?? 0) > INFO_ENTRIES_MAX))
-    throw new Error('there is too much to be healed to tell it at once')
   for (const [n, index] of (await healer.info({ paths })).entries())
     output.setString(`info-${set}-${n}`, JSON.stringify(healIndexView(index)))
 }

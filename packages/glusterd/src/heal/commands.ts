@@ -28,6 +28,8 @@ import { canHeal, healIsEnabled, healSwitch } from './spec.ts'
 /** Bricks are asked for their counts, which takes as long as the slowest. */
 const ANSWER_MS_MAX = 60_000
 
+/** With more on one brick the daemon has other things to do than to tell all of it. */
+const TOLD_ENTRIES_MAX = 20_000
 /** The daemon finds a brick that has come within so long. */
 const CONNECT_MS_MAX = 2_000
 const CONNECT_POLL_MS = 50
@@ -69,7 +71,7 @@ export class HealCommands {
    * run, knows less than all bricks, or there is too much for it to tell.
    */
   async #infoOfDaemon(volume: Volume, paths: boolean): Promise<BrickHealView[] | undefined> {
-    if (!healIsEnabled(volume) || !(await this.#daemonHasAll(volume))) return undefined
+    if (!healIsEnabled(volume) || !(await this.#daemonCanTell(volume))) return undefined
     const request = healRequest(volume, HealOperation.INFO, paths)
     const answer = await this.#desk.parts.healer.ask(request, ANSWER_MS_MAX)
     if (answer === undefined || answer.ret < 0) return undefined
@@ -93,10 +95,10 @@ export class HealCommands {
   }
 
   /**
-   * The daemon is connected to all bricks that can be reached; to those that have just been started it
-   * soon is.
+   * The daemon is connected to all bricks that can be reached (to those that have just been started it
+   * soon is), and they have not noted too much.
    */
-  async #daemonHasAll(volume: Volume): Promise<boolean> {
+  async #daemonCanTell(volume: Volume): Promise<boolean> {
     const { healer, bricks, env } = this.#desk.parts
     const local = bricks.local(volume)
     const width = leafCount(volume)
@@ -104,10 +106,11 @@ export class HealCommands {
     for (;;) {
       const answer = await healer.ask(healRequest(volume, HealOperation.COUNTS), ANSWER_MS_MAX)
       if (answer === undefined || answer.ret < 0) return false
-      const { output } = answer
-      const missing = volume.bricks.filter((_, n) => {
-        return output.getNumber(`${Math.floor(n / width)}-${n % width}-hardlinks`) === undefined
-      })
+      const counts = volume.bricks.map((_, n) =>
+        answer.output.getNumber(`${Math.floor(n / width)}-${n % width}-hardlinks`),
+      )
+      if (counts.some(count => (count ?? 0) > TOLD_ENTRIES_MAX)) return false
+      const missing = volume.bricks.filter((_, n) => counts[n] === undefined)
       // It does not know the volume.
       if (missing.length === volume.bricks.length) return false
       const coming = missing.filter(brick => !this.#isDown(volume, brick))
