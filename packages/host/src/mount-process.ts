@@ -20,6 +20,8 @@ export interface MountProcessOptions {
   readonly env: Env
   readonly volfileServers: readonly (TcpAddress | UnixAddress)[]
   readonly volfileId: string
+  /** Gives up once each server was tried so often; without it, after `connectMs`. */
+  readonly attempts?: number | undefined
   /** A volfile to use instead of a server's. */
   readonly volfile?: string | undefined
   readonly mountpoint: string
@@ -80,6 +82,7 @@ export class MountProcess {
         ? new ServerVolfileSource({
             env,
             servers: options.volfileServers,
+            attempts: options.attempts,
             volfileId: options.volfileId,
           })
         : new FileVolfileSource(options.volfile)

@@ -57,6 +57,8 @@ export interface ServerSourceOptions {
   readonly env: Env
   /** Servers to ask, in this order, over again. */
   readonly servers: readonly (TcpAddress | UnixAddress)[]
+  /** Each is tried so often for the first volfile; without it, until one answers. */
+  readonly attempts?: number | undefined
   /** `VOLUME` for clients, `VOLUME.HOST.PATH` for bricks. */
   readonly volfileId: string
   readonly brickName?: string | undefined
@@ -68,7 +70,10 @@ export class ServerVolfileSource implements VolfileSource {
   readonly #options: ServerSourceOptions
   readonly #client: RpcClient
   #listener: VolfileListener | undefined
-  #server = 0
+  /** Index of the server that is tried or connected. */
+  #server = -1
+  #answered = false
+  #tries = 0
   #text: string | undefined
   /** The loss of the connection is news once. */
   #told = false
@@ -83,7 +88,7 @@ export class ServerVolfileSource implements VolfileSource {
       address: () => this.#nextServer(),
       connected: () => {
         this.#client.settled()
-        this.#server -= 1 // this one answers: stay with it
+        this.#answered = true
         this.#told = false
         this.#asking = false
         this.#ask()
@@ -91,9 +96,7 @@ export class ServerVolfileSource implements VolfileSource {
       },
       disconnected: reason => {
         this.#asking = false
-        if (this.#told) return
-        this.#told = true
-        this.#listener?.failed(`${this.#serverText()} is not reached: ${reason}`, false)
+        this.#unreached(reason)
       },
       callback: (program, procedure) => {
         if (
@@ -132,11 +135,22 @@ export class ServerVolfileSource implements VolfileSource {
     })
   }
 
+  /** One that has answered is tried again first. */
   #nextServer(): TcpAddress | UnixAddress {
     const { servers } = this.#options
-    const server = servers[this.#server % servers.length] as TcpAddress | UnixAddress
-    this.#server = (this.#server + 1) % (servers.length * 2)
-    return server
+    if (!this.#answered) this.#server = (this.#server + 1) % servers.length
+    this.#answered = false
+    this.#tries += 1
+    return servers[this.#server] as TcpAddress | UnixAddress
+  }
+
+  #unreached(reason: string): void {
+    const { attempts, servers } = this.#options
+    const final =
+      attempts !== undefined && this.#text === undefined && this.#tries >= attempts * servers.length
+    if (this.#told && !final) return
+    this.#told = true
+    this.#listener?.failed(`${this.#serverText()} is not reached: ${reason}`, final)
   }
 
   #ask(): void {

@@ -19,6 +19,8 @@ export interface GlusterfsArguments {
   readonly mountpoint: string | undefined
   readonly servers: readonly (TcpAddress | UnixAddress)[]
   readonly volfileId: string | undefined
+  /** How often each server is tried for the volume file. */
+  readonly fetchAttempts: number | undefined
   readonly volfile: string | undefined
   readonly brickName: string | undefined
   readonly brickPort: number
@@ -48,6 +50,7 @@ const OPTIONS = {
   'volfile-server': { ...TEXTS, short: 's' },
   'volfile-server-port': TEXT,
   'volfile-server-transport': TEXT,
+  'volfile-max-fetch-attempts': TEXT,
   'volfile-id': TEXT,
   volfile: { ...TEXT, short: 'f' },
   'log-file': { ...TEXT, short: 'l' },
@@ -146,6 +149,7 @@ export function parseGlusterfsArguments(words: readonly string[]): GlusterfsArgu
     mountpoint: positionals[0],
     servers: (values['volfile-server'] ?? []).map(server => serverAddress(server, port)),
     volfileId: values['volfile-id']?.replace(/^\//, ''),
+    fetchAttempts: attemptsOf(values['volfile-max-fetch-attempts']),
     volfile: values.volfile,
     brickName: values['brick-name'],
     brickPort: numberOf('brick-port', values['brick-port']) ?? 0,
@@ -161,9 +165,40 @@ export function parseGlusterfsArguments(words: readonly string[]): GlusterfsArgu
     readOnly: values['read-only'] === true,
     mountFlags: mountFlags(values['fuse-mountopts'] ?? ''),
     subdirectory: values['subdir-mount'],
-    xlatorOptions: values['xlator-option'] ?? [],
+    xlatorOptions: (values['xlator-option'] ?? []).map(xlatorOption),
     bridge: bridgeOptions(values),
   }
+}
+
+/** GlusterFS's place for logs: the mount point or brick path with dashes. */
+export function logFileOf(args: GlusterfsArguments): string {
+  if (args.logFile !== undefined) return args.logFile
+  const directory = process.env['ASHLAR_LOGDIR'] ?? '/var/log/glusterfs'
+  const dashed = (path: string): string => path.replace(/^\/+/, '').replaceAll('/', '-')
+  if (isHealDaemon(args)) return `${directory}/glustershd.log`
+  if (args.brickName !== undefined) return `${directory}/bricks/${dashed(args.brickName)}.log`
+  return `${directory}/${dashed(args.mountpoint ?? '')}.log`
+}
+
+/** Name by which glusterd starts its self-heal daemon. */
+export const HEAL_DAEMON = 'glustershd'
+
+export function isHealDaemon(args: GlusterfsArguments): boolean {
+  return args.processName === HEAL_DAEMON
+}
+
+/** 0, GlusterFS's default, sets no bound. */
+function attemptsOf(text: string | undefined): number | undefined {
+  const attempts = numberOf('volfile-max-fetch-attempts', text)
+  if (attempts !== undefined && !Number.isInteger(attempts))
+    throw new UsageError(`volfile-max-fetch-attempts '${text}' is not a whole number`)
+  return attempts === 0 ? undefined : attempts
+}
+
+function xlatorOption(text: string): string {
+  if (!/^[^.=]+\.[^=]+=/.test(text))
+    throw new UsageError(`xlator-option '${text}' is not of the form TRANSLATOR.OPTION=VALUE`)
+  return text
 }
 
 const MOUNT_FLAGS: Readonly<Record<string, number>> = {
@@ -175,6 +210,7 @@ const MOUNT_FLAGS: Readonly<Record<string, number>> = {
   noatime: sys.MS_NOATIME,
   nodiratime: sys.MS_NODIRATIME,
   relatime: sys.MS_RELATIME,
+  strictatime: sys.MS_STRICTATIME,
 }
 
 function mountFlags(words: string): number {

@@ -20,7 +20,14 @@ import {
 } from '@ashlar/host'
 import { keepFreedMemory } from '@ashlar/sys'
 import { VERSION } from '../version.ts'
-import { type GlusterfsArguments, parseGlusterfsArguments, UsageError } from './arguments.ts'
+import {
+  type GlusterfsArguments,
+  HEAL_DAEMON,
+  isHealDaemon,
+  logFileOf,
+  parseGlusterfsArguments,
+  UsageError,
+} from './arguments.ts'
 
 const USAGE = `Usage: glusterfs [options] --volfile-server=SERVER --volfile-id=VOLUME MOUNT-POINT
        glusterfsd [options] --volfile-server=SERVER --volfile-id=ID --brick-name=PATH --brick-port=PORT
@@ -35,7 +42,9 @@ const USAGE = `Usage: glusterfs [options] --volfile-server=SERVER --volfile-id=V
   -S, --socket-file=FILE          control socket
   -N, --no-daemon                 stay in the foreground
       --debug                     stay in the foreground and log everything
-      --xlator-option=VOLUME.KEY=VALUE
+      --volfile-max-fetch-attempts=N
+                                  give up once each server was tried so often [for a minute]
+      --xlator-option=TRANSLATOR.OPTION=VALUE
   -V, --version                   print the version
 `
 
@@ -61,18 +70,11 @@ export async function runGlusterfs(script: string, words: readonly string[]): Pr
   const log = openLog({
     area: 'glusterfs',
     level: args.logLevel,
-    file: args.logFile ?? defaultLogFile(args),
+    file: logFileOf(args),
   })
   const env = processEnv(log)
   if (isHealDaemon(args)) return runHealDaemon(env, args)
   return args.brickName === undefined ? runMount(env, args) : runBrick(env, args, args.brickName)
-}
-
-/** Name by which glusterd starts its self-heal daemon. */
-const HEAL_DAEMON = 'glustershd'
-
-function isHealDaemon(args: GlusterfsArguments): boolean {
-  return args.processName === HEAL_DAEMON
 }
 
 function say(stream: NodeJS.WriteStream, text: string, status: number): number {
@@ -90,15 +92,6 @@ function checkArguments(args: GlusterfsArguments): void {
     throw new UsageError('name a mount point, or a brick (--brick-name)')
 }
 
-/** GlusterFS's place: the mount point or brick path with dashes. */
-function defaultLogFile(args: GlusterfsArguments): string {
-  const directory = process.env['ASHLAR_LOGDIR'] ?? '/var/log/glusterfs'
-  const dashed = (path: string): string => path.replace(/^\/+/, '').replaceAll('/', '-')
-  if (isHealDaemon(args)) return `${directory}/glustershd.log`
-  if (args.brickName !== undefined) return `${directory}/bricks/${dashed(args.brickName)}.log`
-  return `${directory}/${dashed(args.mountpoint ?? '')}.log`
-}
-
 async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
   const volume = args.volfileId ?? args.volfile ?? ''
   const server = args.servers[0]
@@ -106,6 +99,7 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
     env,
     volfileServers: args.servers,
     volfileId: volume,
+    attempts: args.fetchAttempts,
     volfile: args.volfile,
     mountpoint: args.mountpoint as string,
     source: `${server === undefined || 'path' in server ? 'localhost' : server.host}:/${volume}${args.subdirectory ?? ''}`,
@@ -122,7 +116,7 @@ async function runMount(env: Env, args: GlusterfsArguments): Promise<number> {
     return failed(env.log, 'mounting failed', error)
   }
   writePidFile(args.pidFile)
-  sayReady(args.logFile ?? defaultLogFile(args))
+  sayReady(logFileOf(args))
   // A mount that somebody uses does not end when it is detached: this process does.
   let told: () => void = () => {}
   const stopped = new Promise<void>(resolve => {
@@ -161,7 +155,7 @@ async function runBrick(env: Env, args: GlusterfsArguments, brickName: string): 
     return failed(env.log, 'the brick cannot be served', error)
   }
   writePidFile(args.pidFile)
-  sayReady(args.logFile ?? defaultLogFile(args))
+  sayReady(logFileOf(args))
   onSignals(
     env,
     () => brick.stop(),
@@ -187,7 +181,7 @@ async function runHealDaemon(env: Env, args: GlusterfsArguments): Promise<number
   } catch (error) {
     return failed(env.log, 'the self-heal daemon cannot start', error)
   }
-  sayReady(args.logFile ?? defaultLogFile(args))
+  sayReady(logFileOf(args))
   onSignals(
     env,
     () => daemon.stop(),

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { UsageError } from './arguments.ts'
+import { logFileOf, parseGlusterfsArguments, UsageError } from './arguments.ts'
 
 const USAGE = `Usage: mount.glusterfs SERVER:/VOLUME[/SUBDIR] MOUNT-POINT [-o OPTION[,OPTION…]]
 `
@@ -15,6 +15,8 @@ const USAGE = `Usage: mount.glusterfs SERVER:/VOLUME[/SUBDIR] MOUNT-POINT [-o OP
 const VALUED = new Set([
   'log-level',
   'log-file',
+  'volfile-server-port',
+  'volfile-max-fetch-attempts',
   'direct-io-mode',
   'attribute-timeout',
   'entry-timeout',
@@ -59,8 +61,8 @@ const FLAGS = new Set([
 const ALIASES: Readonly<Record<string, string>> = {
   loglevel: 'log-level',
   logfile: 'log-file',
-  'log-server': 'log-server',
-  volfileid: 'volfile-id',
+  'server-port': 'volfile-server-port',
+  'fetch-attempts': 'volfile-max-fetch-attempts',
 }
 /** What the kernel is told at the mount itself: as `--fuse-mountopts`. */
 const KERNEL_FLAGS = new Set([
@@ -72,6 +74,7 @@ const KERNEL_FLAGS = new Set([
   'noatime',
   'nodiratime',
   'relatime',
+  'strictatime',
 ])
 /** What mount(8) and fstab say that concerns only them. */
 const IGNORED = new Set([
@@ -87,13 +90,26 @@ const IGNORED = new Set([
   'suid',
   'dev',
   'async',
+  'atime',
+  'diratime',
+  'norelatime',
+  'nostrictatime',
+  'lazyatime',
+  'nolazyatime',
+  'mand',
+  'nomand',
+  'silent',
+  'iversion',
+  'noiversion',
+  'owner',
+  'group',
   'nofail',
   'allow_other',
   'context',
   'fscontext',
   'defcontext',
   'rootcontext',
-  'fetch-attempts',
+  'mem-accounting',
   'log-server',
   'log-port',
   'transport',
@@ -157,7 +173,6 @@ function build(parts: {
     else if (key === 'fuse-mountopts') kernel.push(...(value ?? '').split(':'))
     else if (key === 'backup-volfile-servers' || key === 'backupvolfile-server')
       servers.push(...(value ?? '').split(':'))
-    else if (key === 'server-port') flags.push(`--volfile-server-port=${value}`)
     else if (VALUED.has(key)) flags.push(`--${key}=${value ?? 'on'}`)
     else if (FLAGS.has(key)) flags.push(`--${key}`)
     else if (!IGNORED.has(key) && !key.startsWith('x-') && !key.startsWith('comment'))
@@ -174,28 +189,28 @@ function build(parts: {
 
 /** Runs glusterfs for a mount; returns the exit status of mount(8)'s helper. */
 export function runMountHelper(glusterfs: string, words: readonly string[]): number {
-  let request: MountRequest
+  let flags: string[]
+  let logFile: string
   try {
-    request = parseMountWords(words)
+    const request = parseMountWords(words)
+    flags = [
+      ...request.servers.map(server => `--volfile-server=${server}`),
+      `--volfile-id=${request.volume}`,
+      ...request.flags,
+      request.mountpoint,
+    ]
+    logFile = logFileOf(parseGlusterfsArguments(flags))
     checkMountpoint(request.mountpoint)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`mount.glusterfs: ${error.message}\n${USAGE}`)
     return 1
   }
-  const result = spawnSync(
-    process.execPath,
-    [
-      glusterfs,
-      ...request.servers.map(server => `--volfile-server=${server}`),
-      `--volfile-id=${request.volume}`,
-      ...request.flags,
-      request.mountpoint,
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  )
+  const result = spawnSync(process.execPath, [glusterfs, ...flags], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   if (result.status === 0) return 0
-  process.stderr.write(`Mount failed. Check the log file for more details.\n`)
+  process.stderr.write(`Mount failed. Its log is ${logFile}\n`)
   return 1
 }
 

@@ -77,12 +77,7 @@ export async function admit(
   if (why !== undefined) return refuse(Errno.EACCES, why)
   const root = await rootOf(brick, subdirectory)
   if (typeof root !== 'string') {
-    return refuse(
-      root.errno,
-      subdirectory === ''
-        ? 'the root of the brick cannot be looked up'
-        : `subdirectory for mount "${subdirectory}" is not found`,
-    )
+    return refuse(root.errno, rootComplaint(subdirectory, root.errno))
   }
   const session = new Session({
     connection,
@@ -99,6 +94,13 @@ export async function admit(
 
 function refuse(errno: Errno, reason: string): Refused {
   return { errno, reason }
+}
+
+function rootComplaint(subdirectory: string, errno: Errno): string {
+  if (subdirectory === '') return 'the root of the brick cannot be looked up'
+  return errno === Errno.ENOTDIR
+    ? `subdirectory for mount "${subdirectory}" is not a directory`
+    : `subdirectory for mount "${subdirectory}" is not found`
 }
 
 /** The gfid of the session's root. Also the proof that the brick answers. */
