@@ -91,6 +91,7 @@ function chooseOption(word: string): string | undefined {
 }
 
 function checkName(name: string): void {
+  if (name === '') throw new UsageError('A volume needs a name.')
   if (name.startsWith('-') || name.includes('/')) throw new UsageError('')
   if (RESERVED.has(name)) throw new UsageError(`"${name}" cannot be the name of a volume.`)
   if (name.length > NAME_CHARACTERS_MAX) {

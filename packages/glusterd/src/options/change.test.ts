@@ -60,6 +60,11 @@ describe('settings', () => {
     expect(refusal(key, 'on')).toBeUndefined()
   })
 
+  it('performance.rda-cache-limit is a size', () => {
+    expect(refusal('performance.rda-cache-limit', 'maybe')).toMatch(/not a valid size/)
+    expect(refusal('performance.rda-cache-limit', '20MB')).toBeUndefined()
+  })
+
   it.each([
     '1.2.3.4,,5',
     '1.2.3.4,',

@@ -42,6 +42,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     if (low === undefined || high === undefined || high === 0 || low <= high) return undefined
     return `cache-min-file-size (${smallest}) is greater than cache-max-file-size (${largest})`
   },
+  'rda-cache-limit'({ key, value }) {
+    if (parseSize(value) !== undefined) return undefined
+    return `${value} is not a valid size. ${key} expects bytes, as 10485760 or 10MB.`
+  },
   'subvols-per-directory'({ value, volume }) {
     const count = Number.parseInt(value, 10)
     // Numbers alone are judged here; the translator knows the rest.

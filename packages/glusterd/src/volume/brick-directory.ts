@@ -37,6 +37,10 @@ function invalid(message: string): ManagementError {
   return new ManagementError('BRICK_INVALID', message)
 }
 
+/** Bytes of a path with its end, and of a name (limits.h). */
+const PATH_MAX = 4096
+const NAME_MAX = 255
+
 /** Things that a failed `volume create` takes back, newest first. */
 export type Undo = (() => void)[]
 
@@ -46,6 +50,7 @@ export type Undo = (() => void)[]
  */
 export function prepareBrick(brick: BrickDirectory, rules: BrickRules, undo: Undo): void {
   const { path } = brick
+  refuseLong(brick)
   ensureDirectory(brick, undo)
   if (`${path}/`.startsWith(`${rules.workDirectory}/`)) {
     throw invalid("Brick isn't allowed to be created inside glusterd's working directory.")
@@ -53,6 +58,12 @@ export function prepareBrick(brick: BrickDirectory, rules: BrickRules, undo: Und
   if (!rules.force) refusePartition(brick, rules.rootPath)
   testAttributes(brick)
   if (!rules.force) refuseUsed(path)
+}
+
+function refuseLong({ host, path }: BrickDirectory): void {
+  const names = path.split('/').map(name => Buffer.byteLength(name))
+  if (Buffer.byteLength(path) < PATH_MAX && names.every(length => length <= NAME_MAX)) return
+  throw invalid(`brick path ${host}:${path} is too long.`)
 }
 
 function ensureDirectory({ host, path }: BrickDirectory, undo: Undo): void {
