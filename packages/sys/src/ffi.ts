@@ -42,6 +42,22 @@ export function nativeIfPresent(prototype: string): Native | undefined {
   }
 }
 
+/**
+ * Binds a function without arguments that gives back a struct of nothing but size_t, by its name and the
+ * struct's members in their order. Undefined where the C library has none.
+ */
+export function nativeSizes<K extends string>(
+  name: string,
+  members: readonly K[],
+): (() => Readonly<Record<K, number | bigint>>) | undefined {
+  const struct = koffi.struct(Object.fromEntries(members.map(member => [member, 'size_t'])))
+  try {
+    return libc.func(name, struct, []) as unknown as () => Record<K, number | bigint>
+  } catch {
+    return undefined
+  }
+}
+
 /** A C result as −errno when it is negative. To be called before anything else can fail. */
 export function outcome(result: number): number {
   return result < 0 ? -koffi.errno() : result
