@@ -49,6 +49,9 @@ export class RpcConnection implements StreamHandler {
   #leaving: (() => void)[] = []
   /** Grows with everything that arrives: the peer's sign of life, to compare. */
   activity = 0
+  /** Since the connection was made. */
+  bytesReceived = 0
+  bytesSent = 0
 
   /** Without a clock no record is lazy. */
   constructor(
@@ -119,6 +122,7 @@ export class RpcConnection implements StreamHandler {
 
   flush(): void {
     if (this.writer.length === 0 || this.#stream === undefined) return
+    this.bytesSent += this.writer.length
     if (this.#unsent.length > 0) this.#leaving.push(...this.#unsent.splice(0))
     this.#stream.write(this.writer.take())
   }
@@ -142,6 +146,7 @@ export class RpcConnection implements StreamHandler {
 
   received(buffer: Buffer, length: number): void {
     this.activity += 1
+    this.bytesReceived += length
     if (this.#reason !== undefined) return
     try {
       this.#assembler.received(buffer, length)

@@ -156,6 +156,39 @@ describe('a call', () => {
     expect(client.connected).toBe(true)
   })
 
+  test('is on its connection until it is answered, whatever the order', async () => {
+    const held: IncomingCall[] = []
+    const { server, address } = await serve(call => held.push(call))
+    const client = await connected(() => address)
+    const sizes = [1, 2, 3, 4]
+    const replies = sizes.map(size => client.call(fopProgram, P.READ, read(size)))
+    await until('all calls', () => held.length === sizes.length)
+    const [connection] = server.connections
+    const waiting = (): number[] =>
+      [...(connection?.unanswered ?? [])].map(call => (call.args as { size: number }).size)
+    expect(waiting()).toEqual([1, 2, 3, 4])
+    for (const [n, left] of [
+      [1, [1, 3, 4]],
+      [0, [3, 4]],
+      [3, [3]],
+      [2, []],
+    ] as const) {
+      echo(held[n] as IncomingCall)
+      expect(waiting()).toEqual(left)
+    }
+    await Promise.all(replies)
+    const rpc = connection?.rpc
+    // Four replies with their payloads, of at least a head and a body each.
+    expect(rpc?.bytesSent).toBeGreaterThan(4 * 24 + 10)
+    expect(rpc?.bytesReceived).toBeGreaterThan(4 * 40)
+    const before = rpc?.bytesReceived ?? 0
+    const put = client.call(fopProgram, P.WRITE, write(pattern(1 << 20)))
+    await until('the write', () => held.length === 5)
+    expect((rpc?.bytesReceived ?? 0) - before).toBeGreaterThan(1 << 20)
+    echo(held[4] as IncomingCall)
+    await put
+  })
+
   test('that cannot be said fails alone', async () => {
     const { address } = await serve(echo)
     const client = await connected(() => address)

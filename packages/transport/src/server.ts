@@ -35,6 +35,7 @@ import {
   WireError,
 } from '@ashlar/wire'
 import { type Recyclable, RpcConnection } from './connection.ts'
+import { Unanswered } from './unanswered.ts'
 
 const CONNECTIONS_MAX = 16_384
 /** Unanswered calls of one connection at which it is no longer read (those that may block aside). */
@@ -67,6 +68,8 @@ export class ServerConnection {
   readonly remote: Address
   readonly local: Address
   session: unknown = undefined
+  /** Calls that were taken and are not answered, the oldest first; those that may block with them. */
+  readonly unanswered = new Unanswered<IncomingCall>()
   readonly #rpc: RpcConnection
   readonly #inFlightMax: number
   #xid = 0
@@ -157,6 +160,9 @@ export class IncomingCall<Q = unknown> {
   readonly row: AnyProcedure
   readonly credential: Credential
   readonly args: Q
+  /** Links of the list of unanswered calls; owned by it. */
+  previous: IncomingCall | undefined = undefined
+  next: IncomingCall | undefined = undefined
   readonly #counted: boolean
   readonly #whenDone: (() => void) | undefined
   #answered = false
@@ -177,6 +183,7 @@ export class IncomingCall<Q = unknown> {
     this.credential = credential
     this.args = args
     this.#counted = counted
+    connection.unanswered.add(this)
     if (counted) connection.began()
   }
 
@@ -211,6 +218,7 @@ export class IncomingCall<Q = unknown> {
   #finish(): void {
     assert(!this.#answered, `${this.row.name} was answered twice`)
     this.#answered = true
+    this.connection.unanswered.remove(this)
     if (this.#counted) this.connection.ended()
     this.#whenDone?.()
   }
