@@ -25,6 +25,7 @@ import { utime } from './features/utime/index.ts'
 import { posix } from './storage/posix/index.ts'
 
 export * from './cluster/replicate/healer.ts'
+export * from './protocol/server/serving.ts'
 export { BrickError } from './storage/posix/index.ts'
 export * from './passive.ts'
 

@@ -18,11 +18,27 @@ export class FdTable {
     return this.#count
   }
 
+  /** Files that it can have. */
+  get max(): number {
+    return FDS_MAX
+  }
+
+  /** The number that the next fd gets. */
+  get firstFree(): number {
+    let number = this.#lowest
+    while (this.#fds[number] !== undefined) number += 1
+    return number
+  }
+
+  /** Open files by their numbers, in order. */
+  *[Symbol.iterator](): IterableIterator<[number, Fd]> {
+    for (const [number, fd] of this.#fds.entries()) if (fd !== undefined) yield [number, fd]
+  }
+
   /** The number of the fd from now on; undefined when the table is full. */
   add(fd: Fd): number | undefined {
     if (this.#count >= FDS_MAX) return undefined
-    let number = this.#lowest
-    while (this.#fds[number] !== undefined) number += 1
+    const number = this.firstFree
     this.#fds[number] = fd
     this.#lowest = number + 1
     this.#count += 1

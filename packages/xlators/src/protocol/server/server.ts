@@ -13,7 +13,6 @@ import {
   type GraphEvent,
   ROOT_CTX,
   type Subvolume,
-  type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
 import { type IncomingCall, RpcServer, type ServerConnection } from '@ashlar/transport'
@@ -33,6 +32,13 @@ import { mayWait, runCompound } from './compound.ts'
 import { handlerOf } from './fops.ts'
 import type { ServerOptions } from './options.ts'
 import { isFailure, structureOf } from './replies.ts'
+import {
+  type PendingCall,
+  pendingCall,
+  type ServedClient,
+  servedClient,
+  type ServingXlator,
+} from './serving.ts'
 import type { Session, Squash } from './session.ts'
 import { tell } from './upcalls.ts'
 
@@ -57,7 +63,7 @@ interface Client {
   readonly brick: Brick
 }
 
-export class Server implements Xlator {
+export class Server implements ServingXlator {
   readonly #self: XlatorSelf<ServerOptions>
   readonly #bricks: ReadonlyMap<string, Brick>
   readonly #down = new Set<string>()
@@ -149,6 +155,18 @@ export class Server implements Xlator {
         waitingLocks: session.waiting,
         inFlight: session.connection.inFlight,
       })),
+    }
+  }
+
+  *servedClients(): IterableIterator<ServedClient> {
+    for (const { session } of this.#clients.values()) yield servedClient(session)
+  }
+
+  *pendingCalls(): IterableIterator<PendingCall> {
+    const { name } = this.#self
+    for (const { session, unanswered } of this.#rpc.connections) {
+      const brick = (session as Client | undefined)?.brick
+      for (const call of unanswered) yield pendingCall(call, name, brick)
     }
   }
 
