@@ -8,9 +8,11 @@ import { dirname } from 'node:path'
 import { Dict, type Env, Errno, type TcpAddress } from '@ashlar/core'
 import { RpcServer } from '@ashlar/transport'
 import { brickProgram } from '@ashlar/wire'
+import { servingOf } from '@ashlar/xlators'
 import { GraphHost } from './graph-host.ts'
 import { processInfo } from './process-environment.ts'
 import { dumpText } from './statedump.ts'
+import { statusOperation } from './status-operations.ts'
 import { FileVolfileSource, ServerVolfileSource, type VolfileSource } from './volfile-source.ts'
 
 export interface BrickProcessOptions {
@@ -153,7 +155,12 @@ export class BrickProcess {
       return
     }
     if (call.row === procedures.STATUS) {
-      call.reply({ ret: 0, errno: 0, output: this.#status(), errstr: '' })
+      const output = this.#status(call.args.input)
+      if (output === undefined) {
+        call.reply({ ret: -1, errno: Errno.EINVAL, output: new Dict(), errstr: 'Invalid cmd' })
+      } else {
+        call.reply({ ret: 0, errno: 0, output, errstr: '' })
+      }
       return
     }
     if (call.row === procedures.NULL) {
@@ -168,23 +175,20 @@ export class BrickProcess {
     })
   }
 
-  #status(): Dict {
+  /** Undefined when it is not asked for anything that there is. */
+  #status(input: Dict | undefined): Dict | undefined {
     const { graph } = this.#host
-    const dict = new Dict()
-    if (graph === undefined) return dict
-    const status = graph.inodes.status()
-    dict.setInt('inode-active', status.activeSize).setInt('inode-lru', status.lruSize)
-    for (const { type, xlator } of graph.xlators()) {
-      if (type !== 'protocol/server') continue
-      for (const [key, value] of Object.entries(xlator.dump?.() ?? {})) {
-        dict.setString(key, typeof value === 'string' ? value : JSON.stringify(value))
-      }
-    }
-    return dict
+    const [server] = [...(graph?.xlators() ?? [])].flatMap(({ xlator }) => servingOf(xlator) ?? [])
+    return statusOperation(input?.getNumber('cmd') ?? 0, {
+      inodes: graph?.inodes,
+      clients: server?.servedClients() ?? [],
+      calls: server?.pendingCalls() ?? [],
+    })
   }
 }
 
 interface BrickCall {
   readonly row: { readonly name: string }
+  readonly args: { readonly input: Dict | undefined }
   reply(value: unknown): void
 }

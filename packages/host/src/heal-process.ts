@@ -17,9 +17,11 @@ import {
 } from '@ashlar/core'
 import { type IncomingCall, RpcServer } from '@ashlar/transport'
 import { brickProgram } from '@ashlar/wire'
+import { pendingCall } from '@ashlar/xlators'
 import { healOperation } from './heal-operations.ts'
 import { HealVolume } from './heal-volume.ts'
 import { dumpText } from './statedump.ts'
+import { statusOperation } from './status-operations.ts'
 
 export interface HealProcessOptions {
   readonly env: Env
@@ -34,6 +36,9 @@ export interface HealProcessOptions {
 }
 
 type Call = IncomingCall<{ name: string; input: Dict | Buffer | undefined; dict: Dict | undefined }>
+
+/** What takes the calls of the control socket. */
+const DAEMON = 'glustershd'
 
 const { NULL, TERMINATE, XLATOR_OP, NODE_STATUS, SVC_ATTACH, SVC_DETACH } = brickProgram.procedures
 
@@ -132,7 +137,8 @@ export class HealProcess {
     )
   }
 
-  async #perform({ row, args }: Call): Promise<Dict> {
+  async #perform(call: Call): Promise<Dict> {
+    const { row, args } = call
     switch (row) {
       case TERMINATE:
         this.#endSoon()
@@ -145,8 +151,10 @@ export class HealProcess {
         await this.#detach(args.name)
         if (this.#volumes.size === 0) this.#endSoon()
         return new Dict()
-      case NODE_STATUS:
-        return this.#status()
+      case NODE_STATUS: {
+        const command = args.input instanceof Dict ? args.input.getNumber('cmd') : undefined
+        return command === undefined ? this.#served() : this.#status(call, command)
+      }
       case XLATOR_OP: {
         const input = args.input instanceof Dict ? args.input : new Dict()
         const healers = this.volumes.flatMap(volume => volume.healers)
@@ -169,7 +177,20 @@ export class HealProcess {
     })
   }
 
-  #status(): Dict {
+  /** Of a volume, and of the process; the question itself is not among the calls. */
+  #status(question: Call, command: number): Dict {
+    const volume = this.#volumes.get(question.args.name)
+    if (volume === undefined) throw new Error(`${question.args.name} is not looked after`)
+    const calls = [...this.#control.connections]
+      .flatMap(({ unanswered }) => [...unanswered])
+      .filter(call => call !== question)
+      .map(call => pendingCall(call, DAEMON))
+    const output = statusOperation(command, { inodes: volume.graph?.inodes, clients: [], calls })
+    if (output === undefined) throw new Error('Invalid cmd')
+    return output
+  }
+
+  #served(): Dict {
     const output = new Dict().setInt('count', this.#volumes.size)
     for (const [n, volume] of this.volumes.entries()) output.setString(`volume-${n}`, volume.name)
     return output

@@ -29,6 +29,7 @@ import { definitionsFor } from './definitions.ts'
 import { HealOperation } from './heal-operations.ts'
 import { HealProcess } from './heal-process.ts'
 import { HealSession } from './heal-session.ts'
+import { StatusCommand } from './status-operations.ts'
 
 const env: Env = {
   clock: systemClock,
@@ -282,6 +283,20 @@ describe('the self-heal daemon', () => {
       'two',
       undefined,
     ])
+
+    const state = (command: number, volume: string): Promise<{ ret: number; output: Dict }> =>
+      ask('NODE_STATUS', volume, new Dict().setInt('cmd', command))
+    const inodes = (await state(StatusCommand.INODE, 'shd/two')).output
+    expect(inodes.getNumber('conn0.itable.active_size')).toBe(1)
+    expect(inodes.getNumber('conncount')).toBe(0)
+    // The question itself is a call that is not answered yet, and no news.
+    expect(
+      (await state(StatusCommand.CALLPOOL, 'shd/one')).output.getNumber('callpool.count'),
+    ).toBe(0)
+    const memory = (await state(StatusCommand.MEM, 'shd/one')).output
+    expect(memory.getNumber('node.rss')).toBeGreaterThan(0)
+    expect(await state(StatusCommand.MEM, 'shd/none')).toMatchObject({ ret: -1 })
+    expect(await state(0x20, 'shd/one')).toMatchObject({ ret: -1, errstr: 'Invalid cmd' })
 
     const operate = (operation: number): Promise<{ ret: number; output: Dict }> => {
       const input = new Dict().setInt('xl-op', operation)

@@ -4,7 +4,7 @@
  */
 
 import { Dict, Errno, silentLog, systemClock, systemRandom } from '@ashlar/core'
-import { healOperation } from '@ashlar/host'
+import { healOperation, statusOperation } from '@ashlar/host'
 import { type IncomingCall, RpcServer, tcpNetwork } from '@ashlar/transport'
 import { brickProgram } from '@ashlar/wire'
 import type { Healer } from '@ashlar/xlators'
@@ -73,6 +73,8 @@ export class PretendedHealer {
     } else if (call.row === procedures.SVC_DETACH) {
       this.pidFiles.delete(name)
     } else if (call.row === procedures.NODE_STATUS) {
+      const command = input instanceof Dict ? input.getNumber('cmd') : undefined
+      if (command !== undefined) return statusOf(name, this.pidFiles.has(name), command)
       output.setInt('count', this.pidFiles.size)
       for (const [n, volume] of this.volumes.entries()) output.setString(`volume-${n}`, volume)
     } else {
@@ -80,4 +82,12 @@ export class PretendedHealer {
     }
     return output
   }
+}
+
+/** The state of this process, as that of the daemon without files and calls. */
+function statusOf(volfileId: string, served: boolean, command: number): Dict {
+  const nothing = { inodes: undefined, clients: [], calls: [] }
+  const output = served ? statusOperation(command, nothing) : undefined
+  if (output === undefined) throw new Error(`nothing is known of ${volfileId}`)
+  return output
 }
