@@ -7,5 +7,6 @@
 export * from './bricks.ts'
 export * from './errors.ts'
 export * from './heal.ts'
+export * from './process-state.ts'
 export * from './status.ts'
 export * from './volume.ts'

@@ -3,6 +3,7 @@
  */
 
 import { z } from 'zod'
+import { callsView, fdTableView, inodesView, memoryView } from './process-state.ts'
 
 /** The file system below a brick. */
 export const brickFilesystem = z.object({
@@ -38,7 +39,12 @@ export const brickStatus = z.object({
   port: z.number().int().nullable(),
   pid: z.number().int().nullable(),
   filesystem: brickFilesystem.optional(),
+  // What was asked for, of a brick that is online and answers.
   clients: z.array(brickClient).optional(),
+  memory: memoryView.optional(),
+  inodes: inodesView.optional(),
+  fds: z.array(fdTableView).optional(),
+  calls: callsView.optional(),
 })
 export type BrickStatusView = z.infer<typeof brickStatus>
 
@@ -50,6 +56,10 @@ export const daemonStatus = z.object({
   peer: z.string(),
   online: z.boolean(),
   pid: z.number().int().nullable(),
+  // What was asked for of this kind of daemon alone.
+  memory: memoryView.optional(),
+  inodes: inodesView.optional(),
+  calls: callsView.optional(),
 })
 export type DaemonStatusView = z.infer<typeof daemonStatus>
 
@@ -61,9 +71,13 @@ export const volumeProcesses = z.object({
 })
 export type VolumeProcesses = z.infer<typeof volumeProcesses>
 
-/** What `status` shall look at besides the processes. */
+/** What `status` can look at besides the processes; a daemon has memory, inodes and calls. */
+export const statusDetail = z.enum(['filesystem', 'clients', 'memory', 'inodes', 'fds', 'calls'])
+export type StatusDetail = z.infer<typeof statusDetail>
+
+/** What `status` shall look at. */
 export const statusQuery = z.object({
-  detail: z.enum(['filesystem', 'clients']).optional(),
+  detail: statusDetail.optional(),
   /** `HOST:/PATH`: this brick only. */
   brick: z.string().optional(),
   /** This kind of daemon only. */

@@ -284,6 +284,13 @@ describe('glusterd', () => {
         '/v1/volumes/{name}/heal/split-brain',
       ]),
     )
+    const status = JSON.stringify(paths['/v1/volumes/{name}/status'])
+    for (const detail of ['filesystem', 'clients', 'memory', 'inodes', 'fds', 'calls']) {
+      expect(status).toContain(`"${detail}"`)
+    }
+    for (const field of ['heapUsed', 'keepcost', 'lruLimit', 'firstFree', 'unique']) {
+      expect(status).toContain(`"${field}":{"type"`)
+    }
     expect(await house.get('/v1/volumes/none')).toEqual({
       status: 404,
       body: {

@@ -206,6 +206,34 @@ describe('the self-heal daemon', () => {
     expect(processes.healer?.volumes).toEqual(['one'])
   })
 
+  it('tells how it is, and nothing when it does not run', async () => {
+    await houseAt()
+    const { manager } = house.daemon
+    await house.volume('one', ['a1', 'a2', 'a3'], 3)
+    const { bricks, daemons } = await manager.status('one', {
+      daemon: 'selfHeal',
+      detail: 'memory',
+    })
+    expect(bricks).toEqual([])
+    expect(daemons[0]?.memory?.node?.rss).toBeGreaterThan(0)
+    const calls = await manager.status('one', { daemon: 'selfHeal', detail: 'calls' })
+    expect(calls.daemons[0]?.calls).toEqual({ count: 0, listed: [] })
+    // These bricks are online, and have no socket to answer on.
+    const silent = await manager.status('one', { detail: 'inodes' })
+    expect(silent.bricks.map(({ online, inodes }) => [online, inodes])).toEqual(
+      Array.from({ length: 3 }, () => [true, undefined]),
+    )
+    expect(silent.daemons[0]?.inodes).toBeUndefined()
+
+    await house.processes.loseHealer()
+    await expect(
+      manager.status('one', { daemon: 'selfHeal', detail: 'inodes' }),
+    ).rejects.toMatchObject({
+      code: 'HEAL_UNAVAILABLE',
+      message: 'Unable to obtain volume status information.',
+    })
+  })
+
   it('is started again when it dies, and found again by the next glusterd', async () => {
     await houseAt()
     const { processes } = house

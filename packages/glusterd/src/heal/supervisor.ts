@@ -82,6 +82,11 @@ export class HealSupervisor {
     return this.#ask('XLATOR_OP', { input, answerMs })
   }
 
+  /** Asks the daemon how it is, with regard to a volume; undefined when it does not answer. */
+  state(volume: Volume, input: Dict): Promise<ProcessAnswer | undefined> {
+    return this.#ask('NODE_STATUS', { name: healVolfileId(volume.name), input })
+  }
+
   /** The control socket is named after the volume that the daemon began with. */
   #ask(operation: ProcessOperation, question: Question): Promise<ProcessAnswer | undefined> {
     const { env, launcher } = this.#parts

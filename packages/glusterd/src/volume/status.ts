@@ -4,23 +4,29 @@
  */
 
 import {
-  type BrickClient,
   type BrickStatusView,
   type DaemonStatusView,
   ManagementError,
+  type StatusDetail,
   type VolumeProcesses,
 } from '@ashlar/contract'
-import { Dict, type Env } from '@ashlar/core'
+import type { Env } from '@ashlar/core'
 import { askProcess } from '../bricks/operations.ts'
 import type { BrickSupervisor } from '../bricks/supervisor.ts'
 import { canHeal, healIsEnabled } from '../heal/spec.ts'
 import type { HealSupervisor } from '../heal/supervisor.ts'
 import type { PoolStore } from '../store/pool-store.ts'
 import { brickFilesystem } from './filesystem.ts'
+import {
+  type ProcessDetail,
+  type ProcessState,
+  processState,
+  statusQuestion,
+} from './process-state.ts'
 import type { Brick, Volume } from './volume.ts'
 
 export interface StatusQuery {
-  readonly detail?: 'filesystem' | 'clients' | undefined
+  readonly detail?: StatusDetail | undefined
   /** `HOST:/PATH`. */
   readonly brick?: string | undefined
   /** Only this kind of daemon. */
@@ -34,19 +40,17 @@ export interface StatusParts {
   readonly healer: HealSupervisor
 }
 
-/** cli/src: GF_CLI_STATUS_CLIENTS. */
-const STATUS_CLIENTS = 0x2
-
 /** Throws ManagementError when the query names what the volume does not have. */
 export async function volumeProcesses(
   volume: Volume,
   query: StatusQuery,
   parts: StatusParts,
 ): Promise<VolumeProcesses> {
-  const { bricks: supervisor, env } = parts
   if (query.daemon !== undefined) {
     refuseWithoutDaemon(volume)
-    return { volume: volume.name, bricks: [], daemons: daemonsOf(volume, parts) }
+    const daemons = daemonsOf(volume, parts)
+    const told = await Promise.all(daemons.map(each => withState(volume, each, query, parts)))
+    return { volume: volume.name, bricks: [], daemons: told }
   }
   const wanted = volume.bricks.filter(
     brick => query.brick === undefined || query.brick === `${brick.hostname}:${brick.path}`,
@@ -54,7 +58,7 @@ export async function volumeProcesses(
   if (wanted.length === 0) {
     throw new ManagementError('BRICK_NOT_FOUND', `No brick ${query.brick} in volume ${volume.name}`)
   }
-  const bricks = await Promise.all(wanted.map(brick => one(volume, brick, query, supervisor, env)))
+  const bricks = await Promise.all(wanted.map(brick => one(volume, brick, query, parts)))
   const daemons = query.brick === undefined ? daemonsOf(volume, parts) : []
   return { volume: volume.name, bricks, daemons }
 }
@@ -82,14 +86,28 @@ function daemonsOf(volume: Volume, { healer, store }: StatusParts): DaemonStatus
   ]
 }
 
+/** The daemon with what is asked of it. A daemon that cannot tell is no answer to such a question. */
+async function withState(
+  volume: Volume,
+  daemon: DaemonStatusView,
+  { detail }: StatusQuery,
+  { healer }: StatusParts,
+): Promise<DaemonStatusView> {
+  if (detail !== 'memory' && detail !== 'inodes' && detail !== 'calls') return daemon
+  const answer = await healer.state(volume, statusQuestion(detail, volume.name))
+  if (answer?.ret !== 0) {
+    throw new ManagementError('HEAL_UNAVAILABLE', 'Unable to obtain volume status information.')
+  }
+  return { ...daemon, ...processState(detail, answer.output) }
+}
+
 async function one(
   volume: Volume,
   brick: Brick,
-  query: StatusQuery,
-  supervisor: BrickSupervisor,
-  env: Env,
+  { detail }: StatusQuery,
+  parts: StatusParts,
 ): Promise<BrickStatusView> {
-  const { online, port, pid } = supervisor.state(volume, brick)
+  const { online, port, pid } = parts.bricks.state(volume, brick)
   const view: BrickStatusView = {
     host: brick.hostname,
     path: brick.path,
@@ -98,35 +116,24 @@ async function one(
     port: online ? (port ?? null) : null,
     pid: online ? (pid ?? null) : null,
   }
-  if (query.detail === 'filesystem') {
+  if (detail === 'filesystem') {
     const filesystem = brickFilesystem(brick.path)
     if (filesystem !== undefined) view.filesystem = filesystem
+    return view
   }
-  if (query.detail === 'clients' && online) {
-    view.clients = await clientsOf(volume, brick, supervisor, env)
-  }
-  return view
+  if (detail === undefined || !online) return view
+  return { ...view, ...(await stateOf(volume, brick, detail, parts)) }
 }
 
-async function clientsOf(
+/** Undefined when it does not answer. */
+async function stateOf(
   volume: Volume,
   brick: Brick,
-  supervisor: BrickSupervisor,
-  env: Env,
-): Promise<BrickClient[]> {
-  const input = new Dict()
-    .setInt('cmd', STATUS_CLIENTS)
-    .setString('volname', volume.name)
-    .setString('brick-name', brick.path)
-  const { socket } = supervisor.spec(volume, brick)
+  detail: ProcessDetail,
+  { bricks, env }: StatusParts,
+): Promise<ProcessState | undefined> {
+  const input = statusQuestion(detail, volume.name).setString('brick-name', brick.path)
+  const { socket } = bricks.spec(volume, brick)
   const answer = await askProcess(env, socket, 'STATUS', { name: brick.path, input })
-  const output = answer?.output ?? new Dict()
-  const count = output.getNumber('clientcount') ?? 0
-  return Array.from({ length: count }, (_, n) => ({
-    hostname: output.getString(`client${n}.hostname`) ?? '',
-    bytesRead: output.getNumber(`client${n}.bytesread`) ?? 0,
-    bytesWritten: output.getNumber(`client${n}.byteswrite`) ?? 0,
-    opVersion: output.getNumber(`client${n}.opversion`) ?? 0,
-    name: output.getString(`client${n}.name`) ?? '',
-  }))
+  return answer?.ret === 0 ? processState(detail, answer.output) : undefined
 }
