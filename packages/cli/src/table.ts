@@ -77,7 +77,7 @@ const AVAILABLE: readonly GrammarRow[] = [
   {
     words: 'volume status',
     pattern: STATUS_PATTERN,
-    help: 'show the processes of volumes',
+    help: 'show the processes of volumes, and what they hold',
     helpClass: 'volume',
     run: volumeStatus,
   },

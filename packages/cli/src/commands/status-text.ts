@@ -5,7 +5,8 @@
 import type { BrickStatusView, DaemonStatusView, VolumeProcesses } from '@ashlar/contract'
 
 const WIDE = '-'.repeat(78)
-const NARROW = '-'.repeat(46)
+/** Between the blocks of processes. */
+export const NARROW = '-'.repeat(46)
 const FIRST_COLUMN = 43
 
 /** The table of processes, with its last line of one blank. */
@@ -91,6 +92,11 @@ export function humanSize(bytes: number): string {
   return unit === 0 ? `${bytes}Bytes` : `${value.toFixed(1)}${units[unit]}`
 }
 
+/** Why a process tells nothing of itself. */
+export function notTold(name: string, online: boolean): string {
+  return online ? `${name} does not answer` : `${name} is offline`
+}
+
 /** The clients of each brick. */
 export function clientLines({ volume, bricks }: VolumeProcesses): string[] {
   const row = (...cells: readonly [string, string, string, string]): string =>
@@ -103,7 +109,7 @@ export function clientLines({ volume, bricks }: VolumeProcesses): string[] {
     NARROW,
     ...bricks.flatMap(brick => {
       const name = `Brick : ${brick.host}:${brick.path}`
-      if (brick.clients === undefined) return [name, 'Brick is offline', NARROW]
+      if (brick.clients === undefined) return [name, notTold('Brick', brick.online), NARROW]
       return [
         name,
         `Clients connected : ${brick.clients.length}`,

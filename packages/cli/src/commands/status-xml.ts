@@ -4,6 +4,8 @@
 
 import type { BrickStatusView, DaemonStatusView, VolumeProcesses } from '@ashlar/contract'
 import { element, type XmlElement } from '../xml.ts'
+import { isProcessType } from './process-text.ts'
+import { processStateElement } from './process-xml.ts'
 import { DAEMON_NAME } from './status-text.ts'
 import type { StatusWords } from './volume-status.ts'
 
@@ -11,14 +13,14 @@ import type { StatusWords } from './volume-status.ts'
 export function statusElement(answer: VolumeProcesses, words: StatusWords): XmlElement {
   const name = element('volName', answer.volume)
   if (words.type === 'tasks') return element('volume', [name, element('tasks')])
-  // Daemons have no file system and no clients of their own.
-  const daemons = words.type === 'plain' ? answer.daemons : []
+  // Daemons have no file system and no clients of their own; the rest they tell when they are named.
+  const daemons = words.type === 'plain' || words.daemon !== undefined ? answer.daemons : []
   const plain = words.type === 'plain' && words.brick === undefined && words.daemon === undefined
   return element('volume', [
     name,
     element('nodeCount', answer.bricks.length + daemons.length),
     ...answer.bricks.map(brick => nodeElement(brick, words)),
-    ...daemons.map(daemonElement),
+    ...daemons.map(daemon => daemonElement(daemon, words)),
     plain ? element('tasks') : undefined,
   ])
 }
@@ -35,18 +37,22 @@ function nodeElement(brick: BrickStatusView, words: StatusWords): XmlElement {
     element('pid', brick.pid ?? -1),
     ...filesystemElements(brick),
     words.type === 'clients' ? clientsElement(brick) : undefined,
+    isProcessType(words.type) ? processStateElement(brick, words.type) : undefined,
   ])
 }
 
-function daemonElement({ host, peer, online, pid }: DaemonStatusView): XmlElement {
+function daemonElement(daemon: DaemonStatusView, { type }: StatusWords): XmlElement {
+  const { host, peer, online, pid } = daemon
+  const tellsItself = isProcessType(type)
   return element('node', [
     element('hostname', DAEMON_NAME),
-    element('path', host),
+    element('path', tellsItself ? peer : host),
     element('peerid', peer),
     element('status', online ? 1 : 0),
     element('port', 'N/A'),
     element('ports', [element('tcp', 'N/A'), element('rdma', 'N/A')]),
     element('pid', pid ?? -1),
+    tellsItself ? processStateElement(daemon, type) : undefined,
   ])
 }
 
@@ -65,7 +71,8 @@ function filesystemElements({ filesystem }: BrickStatusView): XmlElement[] {
   ]
 }
 
-function clientsElement({ clients = [] }: BrickStatusView): XmlElement {
+function clientsElement({ clients }: BrickStatusView): XmlElement | undefined {
+  if (clients === undefined) return undefined
   return element('clientsStatus', [
     element('clientCount', clients.length),
     ...clients.map(client =>

@@ -1,13 +1,15 @@
 /**
- * `volume status`: processes, their file systems, their clients (cli/src/cli-rpc-ops.c).
+ * `volume status`: processes, their file systems, their clients, and what they tell of themselves
+ * (cli/src/cli-rpc-ops.c).
  */
 
-import type { VolumeProcesses, VolumeView } from '@ashlar/contract'
+import type { StatusDetail, VolumeProcesses, VolumeView } from '@ashlar/contract'
 import { RefusedError, segment } from '../api-client.ts'
 import { type Command, type CommandInput, UsageError } from '../command.ts'
 import { reporting, show, SUCCESS } from '../failure.ts'
 import { chooseWord } from '../grammar.ts'
 import { cliOutput, element } from '../xml.ts'
+import { processStateLines } from './process-text.ts'
 import {
   clientLines,
   clientListLines,
@@ -30,8 +32,16 @@ const TYPES = [
 export type StatusType = (typeof TYPES)[number] | 'plain'
 
 const DAEMONS = new Set(['nfs', 'shd', 'quotad', 'snapd', 'bitd', 'scrub'])
-/** What brick processes are not asked for yet. */
-const UNAVAILABLE: ReadonlySet<StatusType> = new Set(['mem', 'inode', 'fd', 'callpool'])
+/** What glusterd is asked for beside the processes. */
+const DETAILS: Readonly<Partial<Record<StatusType, StatusDetail>>> = {
+  detail: 'filesystem',
+  clients: 'clients',
+  'client-list': 'clients',
+  mem: 'memory',
+  inode: 'inodes',
+  fd: 'fds',
+  callpool: 'calls',
+}
 
 export interface StatusWords {
   readonly volume: string
@@ -91,10 +101,6 @@ function daemonComplaint({ volume, daemon }: StatusWords): string | undefined {
 
 export const volumeStatus: Command = async input => {
   const words = parseStatusWords(input.words)
-  if (UNAVAILABLE.has(words.type)) {
-    input.terminal.err(`volume status: '${words.type}' is not available yet`)
-    return 1
-  }
   if (words.volume === 'all') return statusOfAll(input, words)
   const form = {
     text: (message: string) => message,
@@ -120,8 +126,8 @@ function fetchStatus(
   words: StatusWords,
 ): Promise<VolumeProcesses> {
   const query = new URLSearchParams()
-  if (words.type === 'detail') query.set('detail', 'filesystem')
-  if (words.type === 'clients' || words.type === 'client-list') query.set('detail', 'clients')
+  const detail = DETAILS[words.type]
+  if (detail !== undefined) query.set('detail', detail)
   if (words.brick !== undefined) query.set('brick', words.brick)
   if (words.daemon === 'shd') query.set('daemon', 'selfHeal')
   return input.api.get(`/volumes/${segment(volume)}/status?${query.toString()}`)
@@ -164,6 +170,11 @@ function statusText(answer: VolumeProcesses, words: StatusWords): string {
         return clientListLines(answer)
       case 'tasks':
         return taskLines(answer.volume)
+      case 'mem':
+      case 'inode':
+      case 'fd':
+      case 'callpool':
+        return processStateLines(answer, words.type, words.daemon !== undefined)
       default: {
         const narrowed = words.brick !== undefined || words.daemon !== undefined
         return narrowed
