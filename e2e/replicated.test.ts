@@ -117,6 +117,35 @@ describe.skipIf(obstacle !== undefined)('a volume of three copies', () => {
     expect(statistics).toMatch(/Type of crawl: INDEX\nNo. of entries healed: \d/)
   })
 
+  test('one copy of three is no quorum: nothing is read or written, nor made up', async () => {
+    await fs.writeFile(at('quorum'), '')
+    const pids = [1, 2].map(number => cluster.brickPid('gv0', number) as number)
+    for (const pid of pids) signal(pid, 'SIGKILL')
+    await until('both bricks are dead', 5_000, () => !pids.some(isAlive))
+    await until('the mount has noticed', DAEMON_MS_MAX, () =>
+      fs.truncate(at('quorum')).then(
+        () => false,
+        (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN',
+      ),
+    )
+    const refused = { code: 'ENOTCONN' }
+    await expect(fs.writeFile(at('quorum'), 'alone')).rejects.toMatchObject(refused)
+    await expect(fs.writeFile(at('new'), 'alone')).rejects.toMatchObject(refused)
+    await expect(fs.unlink(at('quorum'))).rejects.toMatchObject(refused)
+    expect(readFileSync(`${cluster.brickPath('gv0', 3)}/quorum`, 'utf8')).toBe('')
+    const told = await cluster.command('volume', 'get', 'gv0', 'cluster.quorum-type')
+    expect(told).toMatch(/cluster\.quorum-type +auto *$/m)
+    await cluster.command('volume', 'start', 'gv0', 'force')
+    let tries = 0
+    await until('the mount has all its bricks again', DAEMON_MS_MAX, async () => {
+      const text = `after ${++tries}`
+      await fs.writeFile(at('quorum'), text).catch(() => undefined)
+      const copies = [1, 2, 3].map(number => `${cluster.brickPath('gv0', number)}/quorum`)
+      return copies.every(path => readFileSync(path, 'utf8') === text)
+    })
+    await until('all is healed', HEALED_MS_MAX, healed)
+  })
+
   test('heal info needs no daemon', async () => {
     await cluster.command('volume', 'heal', 'gv0', 'disable')
     const pid = cluster.brickPid('gv0', 3) as number

@@ -179,12 +179,13 @@ export class Manager {
     // What the volume was made with, until it is set.
     if (key === 'config.transport' && !volume.options.has(key))
       return { key, value: volume.transport, isDefault: false }
-    return optionView(row, volume.options)
+    return optionView(row, volume.options, volume)
   }
 
   options(name: string): OptionValueView[] {
-    const { options } = this.#desk.find(name)
-    return allOptionViews(new Map([...this.#parts.store.poolOptions(), ...options]))
+    const volume = this.#desk.find(name)
+    const options = new Map([...this.#parts.store.poolOptions(), ...volume.options])
+    return allOptionViews(options, volume)
   }
 
   poolOptions(): OptionValueView[] {

@@ -33,16 +33,31 @@ export function volumeView(volume: Volume, pool: ReadonlyMap<string, string>): V
 }
 
 /** What an option is on a volume: set, the table's default, or the translator's. */
-export function optionView(row: OptionRow, options: ReadonlyMap<string, string>): OptionValueView {
+export function optionView(
+  row: OptionRow,
+  options: ReadonlyMap<string, string>,
+  volume?: Volume,
+): OptionValueView {
   const { key } = row
-  const value = options.get(key) ?? row.mapDefault
+  const value = options.get(key) ?? row.mapDefault ?? shapeDefault(key, volume)
   if (value !== undefined) return { key, value, isDefault: false }
   return { key, value: row.default ?? null, isDefault: true }
 }
 
+/** What translators make of the shape of the volume. GlusterFS tells it of three copies alone. */
+function shapeDefault(key: string, volume: Volume | undefined): string | undefined {
+  if (key !== 'cluster.quorum-type' || volume?.kind !== 'replicate') return undefined
+  return volume.replicaCount > 2 ? 'auto' : undefined
+}
+
 /** All rows of `volume get V all`. */
-export function allOptionViews(options: ReadonlyMap<string, string>): OptionValueView[] {
-  return OPTION_TABLE.filter(row => row.unlisted !== true).map(row => optionView(row, options))
+export function allOptionViews(
+  options: ReadonlyMap<string, string>,
+  volume?: Volume,
+): OptionValueView[] {
+  return OPTION_TABLE.filter(row => row.unlisted !== true).map(row =>
+    optionView(row, options, volume),
+  )
 }
 
 /** Rows of `volume get all all`: the options of the pool, in GlusterFS's order. */

@@ -19,9 +19,8 @@ export const replicateOptions = defineOptions({
   'volume-id': { kind: 'string', doc: 'UUID of the volume.' },
   'quorum-type': {
     kind: 'string',
-    default: 'none',
     values: ['none', 'auto', 'fixed'],
-    doc: 'auto: more than half of the bricks, or half with the first one; fixed: quorum-count.',
+    doc: 'auto (without it: when there are more than two bricks): more than half of the bricks, or half with the first one; fixed: quorum-count.',
   },
   'quorum-count': { kind: 'int', default: '1', min: 1, doc: 'Bricks needed when it is fixed.' },
   'eager-lock': {

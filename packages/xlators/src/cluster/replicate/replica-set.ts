@@ -110,9 +110,17 @@ export class ReplicaSet {
     return has(this.up, index)
   }
 
+  /**
+   * A volume that says nothing has a quorum when it has more than two bricks: glusterd writes none into
+   * volfiles (afr.c `fix_quorum_options`).
+   */
+  get #quorumType(): string {
+    return this.options['quorum-type'] ?? (this.count > 2 ? 'auto' : 'none')
+  }
+
   /** How many bricks must take part; 0 when the volume asks for none. */
   get quorum(): number {
-    switch (this.options['quorum-type']) {
+    switch (this.#quorumType) {
       case 'auto':
         return majority(this.count)
       case 'fixed':
@@ -153,7 +161,7 @@ export class ReplicaSet {
     const needed = this.quorum
     if (needed === 0 || present >= needed) return true
     // Half of an even set is enough when the first brick is in it.
-    return this.options['quorum-type'] === 'auto' && present * 2 === this.count && has(members, 0)
+    return this.#quorumType === 'auto' && present * 2 === this.count && has(members, 0)
   }
 
   /** A lock owner that nobody else of this process has. */

@@ -102,6 +102,22 @@ describe('a quorum', { timeout: 60_000 }, () => {
     expect(errnoOf(await client.volume.mkdir('/new'))).toBe(enough ? 0 : Errno.ENOTCONN)
   })
 
+  // glusterd writes no quorum into volfiles: what a translator does without one is what users have.
+  it.each([
+    [2, 1, true],
+    [3, 1, true],
+    [3, 2, false],
+    [4, 3, false],
+    [5, 2, true],
+    [5, 3, false],
+  ])('that nobody has spoken of, of %i bricks with %i away: %s', async (count, away, enough) => {
+    const { 'quorum-type': _, ...silent } = COMMON
+    bricks = await BrickSet.start({ count })
+    client = await bricks.join(replicate, silent)
+    await cut(...Array.from({ length: away }, (_, i) => i))
+    expect(errnoOf(await client.volume.mkdir('/new'))).toBe(enough ? 0 : Errno.ENOTCONN)
+  })
+
   it('that is lost in the midst of a write refuses it, and the next one heals', async () => {
     await start(5)
     await client.volume.write('/f', 'old')

@@ -230,7 +230,8 @@ describe('planName', () => {
     const strict = setOf(3, { 'quorum-type': 'auto' })
     expect(planName(strict, merge, three)).toEqual(plan)
     expect(planName(strict, { ...merge, disputed: true }, three)).toMatchObject({ kind: 'failed' })
-    expect(planName(set, merge, three)).toMatchObject({ kind: 'failed', splitBrain: true })
+    const lax = setOf(3, { 'quorum-type': 'none' })
+    expect(planName(lax, merge, three)).toMatchObject({ kind: 'failed', splitBrain: true })
     const two = { ...merge, sinks: 0b11 }
     expect(planName(setOf(2, { 'quorum-type': 'auto' }), two, copies({ gfid: 'g' }, {}))).toEqual([
       { kind: 'replace', on: 1, from: 0 },
