@@ -146,6 +146,38 @@ describe.skipIf(obstacle !== undefined)('a volume of three copies', () => {
     await until('all is healed', HEALED_MS_MAX, healed)
   })
 
+  test('what two clients append by turns to a file opened without a brick is there on it, too', async () => {
+    const pid = cluster.brickPid('gv0', 1) as number
+    signal(pid, 'SIGKILL')
+    await until('the brick is dead', 5_000, () => !isAlive(pid))
+    const other = await cluster.mount('gv0')
+    const files = [await fs.open(at('log'), 'a'), await fs.open(`${other.path}/log`, 'a')]
+    const expected: string[] = []
+    const append = async (round: number): Promise<void> => {
+      for (const [by, file] of files.entries()) {
+        const record = `${by} in round ${round}\n`
+        expected.push(record)
+        await file.write(record)
+        await file.sync()
+      }
+    }
+    for (let round = 0; round < 4; round++) await append(round)
+    await cluster.command('volume', 'start', 'gv0', 'force')
+    await until('all is healed', HEALED_MS_MAX, healed)
+    const copies = [1, 2, 3].map(number => `${cluster.brickPath('gv0', number)}/log`)
+    const text = (path: string): string => readFileSync(path, 'utf8')
+    // Both clients have the brick again when what they append comes to it by itself.
+    let round = 4
+    await until('both mounts have the brick again', DAEMON_MS_MAX, async () => {
+      await append(round++)
+      return copies.every(path => text(path) === expected.join(''))
+    })
+    for (; round < 20; round++) await append(round)
+    for (const path of copies) expect(text(path)).toBe(expected.join(''))
+    for (const file of files) await file.close()
+    await other.unmount()
+  })
+
   test('heal info needs no daemon', async () => {
     await cluster.command('volume', 'heal', 'gv0', 'disable')
     const pid = cluster.brickPid('gv0', 3) as number

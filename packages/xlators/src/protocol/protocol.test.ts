@@ -19,6 +19,7 @@ import {
   printVolfile,
   ROOT_CTX,
   SetAttr,
+  type Step,
   systemRandom,
 } from '@ashlar/core'
 import { good, memoryStorage, SocketBrick, until } from '@ashlar/testkit'
@@ -131,6 +132,39 @@ describe('files through both ends', () => {
     expect(read.data.toString()).toBe('text')
     anonymous.unref()
     fd.unref()
+  })
+
+  // As after an outage: the file was opened while this brick was away.
+  test('an fd that was never opened here is, before it appends', async () => {
+    const { graph } = await brick.mount()
+    const { top } = graph
+    const fd = await makeFile(graph, graph.inodes.root, 'f')
+    good(await top.writev(ctx, { fd, data: Buffer.from('before '), offset: 0, flags: 0 }))
+    const data = Buffer.from('more ')
+    const append = { data, offset: 0, flags: 0 }
+    const flags = OpenFlag.WRONLY | OpenFlag.APPEND
+    const alone = graph.openFd(fd.inode, { flags, pid: 1 })
+    await Promise.all([1, 2].map(async () => good(await top.writev(ctx, { fd: alone, ...append }))))
+    const compounded = graph.openFd(fd.inode, { flags, pid: 1 })
+    const steps: Step[] = [
+      { fop: 'writev', args: { fd: compounded, ...append } },
+      { fop: 'fsync', args: { fd: compounded, datasync: false } },
+    ]
+    good(await top.compound(ctx, { steps }))
+    const read = good(await top.readv(ctx, { fd, size: 99, offset: 0, flags: 0 }))
+    expect(read.data.toString()).toBe('before more more more ')
+    expect(brick.clients()[0]?.fds).toBe(3)
+    for (const each of [alone, compounded]) each.unref()
+    await until('the releases', WAIT_MS, () => brick.clients()[0]?.fds === 1)
+
+    const unlinked = { loc: entryLoc(graph.inodes.root, 'f', fd.inode), xflags: 0 }
+    fd.unref()
+    await until('the release', WAIT_MS, () => brick.clients()[0]?.fds === 0)
+    const late = graph.openFd(fd.inode, { flags, pid: 1 })
+    good(await top.unlink(ctx, unlinked))
+    const refused = await top.writev(ctx, { fd: late, ...append })
+    expect([Errno.ENOENT, Errno.ESTALE]).toContain(refused.ok ? 0 : refused.errno)
+    late.unref()
   })
 
   test('names that lead elsewhere are refused', async () => {

@@ -30,6 +30,7 @@ import {
   type Procedure,
 } from '@ashlar/wire'
 import type { Link } from './link.ts'
+import { appendsUnopened, openLate } from './recovery.ts'
 
 const { COMPOUND } = compoundProgram.procedures
 
@@ -77,6 +78,11 @@ export function compoundFop(link: Link, plain: Pick<Fops, PlainFop>): Pick<Fops,
     async compound(ctx, { steps }) {
       if (!link.peer.compounds || steps.length < 2) return runSteps(plain, ctx, steps)
       if (!link.peer.ready) return NOT_CONNECTED
+      const unopened = unopenedAppend(link, steps)
+      if (unopened !== undefined) {
+        const refused = await openLate(link, unopened)
+        if (refused !== 0) return failure(refused)
+      }
       const caller = withoutSignal(ctx)
       const replies: Reply<PlainFop>[] = []
       while (replies.length < steps.length) {
@@ -93,6 +99,24 @@ export function compoundFop(link: Link, plain: Pick<Fops, PlainFop>): Pick<Fops,
       return { ok: true, replies }
     },
   }
+}
+
+function opens({ fop }: Step): boolean {
+  return fop === 'open' || fop === 'create'
+}
+
+/** The fd of an append that is neither open on the brick nor opened by a step before it. */
+function unopenedAppend(link: Link, steps: readonly Step[]): Fd | undefined {
+  for (let i = 0; i < steps.length; i++) {
+    const { fop, args } = steps[i] as Step
+    if (fop !== 'writev' || !appendsUnopened(link, args.fd)) continue
+    const { fd } = args
+    const opened = steps.some(
+      (each, before) => before < i && 'fd' in each.args && each.args.fd === fd && opens(each),
+    )
+    if (!opened) return fd
+  }
+  return undefined
 }
 
 /**

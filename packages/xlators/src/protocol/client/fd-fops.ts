@@ -7,6 +7,7 @@ import { Dict, Errno, failure, type Fops } from '@ashlar/core'
 import type { Recyclable } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
 import type { Link } from './link.ts'
+import { appendsUnopened, openLate } from './recovery.ts'
 
 /** The xattr by which locks move from one connection to the next. */
 const LOCK_INFO = 'trusted.glusterfs.lockinfo'
@@ -62,6 +63,11 @@ export function fdFops(link: Link): FdFops {
     },
 
     async writev(ctx, { fd, data, offset, flags, xdata }) {
+      // In a compound that has been seen to.
+      if (link.collecting === undefined && appendsUnopened(link, fd)) {
+        const refused = await openLate(link, fd)
+        if (refused !== 0) return failure(refused)
+      }
       const number = link.fdNumber(fd)
       if (typeof number !== 'number') return number
       const { gfid } = fd.inode

@@ -1,14 +1,15 @@
 /**
  * After a reconnect: files are opened again and POSIX locks asked for again, before anybody above
- * hears that the brick is back (`client_post_handshake`, client-handshake.c).
+ * hears that the brick is back (`client_post_handshake`, client-handshake.c). Files that were opened
+ * while the brick was away are opened when it matters.
  */
 
-import { delay, Errno, LockCommand, NULL_GFID } from '@ashlar/core'
+import { delay, Errno, type Fd, LockCommand, NULL_GFID, OpenFlag } from '@ashlar/core'
 import { isFailure } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
 import { type Link, openFlagsToWire } from './link.ts'
 import { BRICK_CREDENTIAL } from './peer.ts'
-import type { RemoteFd } from './remote-fd.ts'
+import { FD_ANONYMOUS, FD_LOST, RemoteFd } from './remote-fd.ts'
 
 const P = fopProgram.procedures
 
@@ -29,10 +30,11 @@ export async function recover(link: Link): Promise<void> {
   await Promise.all(workers)
 }
 
-async function reopen(link: Link, remote: RemoteFd): Promise<void> {
+/** Opens a file in the name of the connection: its owner was allowed to when it was opened first. */
+async function reopen(link: Link, remote: RemoteFd): Promise<Errno> {
   const { rpc } = link.peer
   const { gfid } = remote
-  if (gfid === NULL_GFID) return
+  if (gfid === NULL_GFID) return Errno.ESTALE
   const reply = remote.directory
     ? await rpc.call(fopProgram, P.OPENDIR, { gfid, xdata: undefined }, BRICK_CREDENTIAL)
     : await rpc.call(
@@ -41,19 +43,42 @@ async function reopen(link: Link, remote: RemoteFd): Promise<void> {
         { gfid, flags: openFlagsToWire(remote.flags), xdata: undefined },
         BRICK_CREDENTIAL,
       )
-  if (isFailure(reply)) return
+  if (isFailure(reply)) return reply.errno
   if (reply.ret < 0) {
     link.self.env.log.warning('a file could not be opened again', { errno: reply.errno })
-    return
+    return reply.errno
   }
   if (!link.fds.has(remote)) {
     // Released while it was being opened.
     const row = remote.directory ? P.RELEASEDIR : P.RELEASE
     rpc.cast(fopProgram, row, { gfid, fd: reply.fd, xdata: undefined }, BRICK_CREDENTIAL)
-    return
+    return Errno.EBADF
   }
   remote.number = reply.fd
   await relock(link, remote)
+  return 0
+}
+
+/** Whether data written to the fd would come to lie elsewhere than where it was opened to append. */
+export function appendsUnopened({ fds }: Link, fd: Fd): boolean {
+  return (fd.flags & OpenFlag.APPEND) !== 0 && fds.numberOf(fd) === FD_ANONYMOUS
+}
+
+/**
+ * Opens an fd that is not open on this brick, because the brick was away then or could not open it
+ * again (`afr_fix_open`, afr-open.c). 0, or why it cannot be.
+ */
+export function openLate(link: Link, fd: Fd): Promise<Errno> {
+  let remote = link.fds.get(fd)
+  if (remote === undefined) {
+    remote = new RemoteFd(fd.inode.gfid, FD_LOST, fd.flags, false)
+    link.fds.add(fd, remote)
+  }
+  const late = remote
+  late.opening ??= reopen(link, late).finally(() => {
+    late.opening = undefined
+  })
+  return late.opening
 }
 
 async function relock(link: Link, remote: RemoteFd): Promise<void> {

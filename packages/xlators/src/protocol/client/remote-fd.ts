@@ -3,13 +3,13 @@
  * a reconnect.
  */
 
-import { type ContextKey, type Fd, type Gfid, LockType, OpenFlag } from '@ashlar/core'
+import { type ContextKey, type Errno, type Fd, type Gfid, LockType, OpenFlag } from '@ashlar/core'
 import { HeldLocks } from './held-locks.ts'
 
 /** "None open: use the gfid" (`GF_ANON_FD_NO`). */
 export const FD_ANONYMOUS = -2
 /** Not open on the brick since the connection broke. */
-const FD_LOST = -1
+export const FD_LOST = -1
 
 export class RemoteFd {
   readonly gfid: Gfid
@@ -20,6 +20,8 @@ export class RemoteFd {
   /** Its locks could not be had again. */
   locksLost = false
   locks: HeldLocks | undefined
+  /** While it is being opened by somebody who needs it. */
+  opening: Promise<Errno> | undefined
 
   constructor(gfid: Gfid, number: number, flags: number, directory: boolean) {
     this.gfid = gfid
