@@ -111,16 +111,17 @@ export class Copies {
       data: dataBricks,
       metadata: dataBricks,
       accused: NOBODY,
+      disputed: false,
       needsHeal: false,
     })
   }
 
   /** Remembers what the answers of all bricks said. */
   learn(inode: Inode, generation: number, found: Interpretation): InodeState {
-    const { data, metadata, accused } = found
+    const { data, metadata, accused, disputed } = found
     const { epoch } = this.agreement
     const learnt = this.#set.env.clock.monotonic()
-    const state: InodeState = { data, metadata, accused, generation, epoch, learnt }
+    const state = { data, metadata, accused, disputed, generation, epoch, learnt }
     this.#states.set(inode, state)
     return state
   }
@@ -133,6 +134,7 @@ export class Copies {
       data,
       metadata: data,
       accused: without(all, made),
+      disputed: false,
       needsHeal: false,
     })
   }
@@ -147,6 +149,7 @@ export class Copies {
       data: what === 'metadata' ? state.data : without(state.data, members),
       metadata: what === 'data' ? state.metadata : without(state.metadata, members),
       accused: what === 'metadata' ? state.accused : state.accused | members,
+      disputed: state.disputed,
       generation: state.generation,
       epoch: state.epoch,
       learnt: state.learnt,
@@ -243,6 +246,7 @@ export class Copies {
     const both = state.data & state.metadata & up
     const attributes = state.metadata & up
     const directory = inode.isDirectory
+    if (state.disputed && !directory) return []
     // A directory whose entries nobody has all of is still shown: what is there is there.
     const good =
       both !== NOBODY ? both : directory && kind === 'metadata' ? attributes : state.data & up

@@ -15,6 +15,8 @@ export interface InodeState {
   readonly metadata: Members
   /** Copies that some brick accuses of missing data or entries; an arbiter may be among them. */
   readonly accused: Members
+  /** Each copy's attributes are accused by another one's: nobody knows who may read the file. */
+  readonly disputed: boolean
   /** `ReplicaSet.generation` when it was learnt. */
   readonly generation: number
   /** `Agreement.epoch` when it was learnt. */
@@ -38,6 +40,7 @@ export interface Interpretation {
   readonly data: Members
   readonly metadata: Members
   readonly accused: Members
+  readonly disputed: boolean
   /** Something is to be healed: a brick accuses another one, or is dirty, or is accused. */
   readonly needsHeal: boolean
 }
@@ -57,6 +60,7 @@ export function interpret(
   }
   let data = without(present, accused)
   let metadata = without(present, accusedMetadata)
+  const disputed = present !== NOBODY && metadata === NOBODY
   if (arbiter >= 0) {
     data = without(data, only(arbiter))
     metadata = without(metadata, only(arbiter))
@@ -66,7 +70,7 @@ export function interpret(
     accused !== NOBODY ||
     accusedMetadata !== NOBODY ||
     logs.some(log => log !== undefined && !isClean(log))
-  return { data, metadata, accused, needsHeal }
+  return { data, metadata, accused, disputed, needsHeal }
 }
 
 /**

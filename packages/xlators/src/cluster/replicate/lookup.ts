@@ -18,6 +18,7 @@ import {
   type Gfid,
   Iatt,
   type LookupReply,
+  NULL_GFID,
   type Reply,
 } from '@ashlar/core'
 import { ChangeKind } from './changelog.ts'
@@ -67,18 +68,41 @@ export async function lookup(
   if (!set.hasQuorum(set.up)) return NO_QUORUM
   const quick = await askOne(parts, ctx, args)
   if (quick !== undefined) return quick
+  let asking = args
   for (let attempt = 0; ; attempt++) {
-    const round = await ask(parts, ctx, args)
+    let round = await ask(parts, ctx, asking)
     if (isAnothers(args, round)) return failure(Errno.ESTALE)
-    if (isAgreed(round) || loc.name === '') return conclude(parts, ctx, args, round)
-    const decided = await decide(parts, ctx, args, round)
+    if (asking === args && isDoubted(args, round)) {
+      asking = { ...args, loc: { ...loc, gfid: NULL_GFID, inode: set.self.inodes.create() } }
+      round = await ask(parts, ctx, asking)
+    }
+    if (isAgreed(round) || loc.name === '') {
+      return theSame(args, conclude(parts, ctx, asking, round))
+    }
+    const decided = await decide(parts, ctx, asking, round)
     // Bricks are asked one after the other: names that change meanwhile look like a disagreement.
     const unsure =
       'ok' in decided ? decided.errno === Errno.EIO : isArbiterAlone(set, round, decided)
-    if (!unsure || attempt >= ATTEMPTS_MAX)
-      return 'ok' in decided ? decided : conclude(parts, ctx, args, decided)
+    if (!unsure || attempt >= ATTEMPTS_MAX) {
+      return 'ok' in decided ? decided : theSame(args, conclude(parts, ctx, asking, decided))
+    }
     await delay(set.env.clock, ATTEMPT_MS * 2 ** attempt)
   }
+}
+
+/**
+ * Some brick does not know the object that we know under the name, others do: asked as strangers they
+ * say what they have there.
+ */
+function isDoubted({ loc }: FopArgs['lookup'], { replies }: Round): boolean {
+  if (loc.name === '' || !loc.inode.linked) return false
+  return replies.some(reply => reply?.ok === false && reply.errno === Errno.ESTALE)
+}
+
+/** Who knows another object under the name looks it up anew. */
+function theSame({ loc }: FopArgs['lookup'], reply: Reply<'lookup'>): Reply<'lookup'> {
+  if (!reply.ok || !loc.inode.linked || reply.stat.gfid === loc.inode.gfid) return reply
+  return failure(Errno.ESTALE)
 }
 
 /** One brick's answer, while all bricks agree: it speaks for all. */

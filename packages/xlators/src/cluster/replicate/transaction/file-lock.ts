@@ -27,6 +27,7 @@ import {
 } from '@ashlar/core'
 import { type BrickChangelog, ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
+import type { InodeState } from '../inode-state.ts'
 import { accusedBy } from '../direction.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
 import { type Losses, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
@@ -340,11 +341,11 @@ export class FileLock {
     const reached = (): Members => held & set.up
     if (!set.hasQuorum(reached())) return NO_QUORUM
     let state = await this.#copies.state(ctx, this.#inode)
-    if (!('ok' in state) && (state.data & reached()) === NOBODY) {
-      state = await this.#copies.refresh(ctx, this.#inode)
-    }
+    const isBad = (found: InodeState): boolean =>
+      found.disputed || (found.data & reached()) === NOBODY
+    if (!('ok' in state) && isBad(state)) state = await this.#copies.refresh(ctx, this.#inode)
     if ('ok' in state) return state
-    if ((state.data & reached()) === NOBODY) return failure(Errno.EIO)
+    if (isBad(state)) return failure(Errno.EIO)
     const good = without(reached(), state.accused)
     if (set.arbiter >= 0 && size(good) < 2 && has(good, set.arbiter)) return NO_QUORUM
     return undefined
