@@ -76,3 +76,15 @@ describe('which copies are good', () => {
     expect(interpret([copy({}, { dirty: DATA }), copy()], -1).needsHeal).toBe(true)
   })
 })
+
+describe('attributes that nobody knows', () => {
+  it.each([
+    ['when copies accuse each other', [copy({ 1: METADATA }), copy({ 0: METADATA })], -1, true],
+    ['not when one is good', [copy({ 1: METADATA }), copy()], -1, false],
+    ['not when data alone are in dispute', [copy({ 1: DATA }), copy({ 0: DATA })], -1, false],
+    ['not when an arbiter has them', [undefined, copy(), copy({ 1: METADATA })], 2, false],
+    ['not when nobody answers', [undefined, undefined], -1, false],
+  ])('%s', (_, answers, arbiter, disputed) => {
+    expect(interpret(answers, arbiter).disputed).toBe(disputed)
+  })
+})

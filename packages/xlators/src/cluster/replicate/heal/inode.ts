@@ -117,7 +117,7 @@ async function healJob(
   }
   const heals: (() => Promise<Outcome>)[] = []
   if (needs.data && wanted.data) heals.push(() => healData(job))
-  if (needs.metadata && wanted.metadata) heals.push(() => healMetadata(job))
+  if (needs.metadata && wanted.metadata) heals.push(() => healMetadata(job, { before: copies }))
   if (needs.entry && wanted.entry) heals.push(() => healEntries(job))
   return runAll(heals)
 }

@@ -37,20 +37,24 @@ export function askAttributes(): Dict {
   return new Dict().setInt(LIST_XATTRS, 1)
 }
 
-export async function healMetadata(job: HealJob, resolution?: Resolution): Promise<Outcome> {
+/** What a heal of attributes is told beforehand. */
+export interface MetadataWishes {
+  /** Who wins a split-brain. */
+  readonly resolution?: Resolution | undefined
+  /** The copies as they were before other heals of the inode. */
+  readonly before?: Copies | undefined
+}
+
+export async function healMetadata(job: HealJob, wishes: MetadataWishes = {}): Promise<Outcome> {
   const locks = new HeldLocks(job)
   try {
-    return await heal(job, locks, resolution)
+    return await heal(job, locks, wishes)
   } finally {
     await locks.give()
   }
 }
 
-async function heal(
-  job: HealJob,
-  locks: HeldLocks,
-  resolution: Resolution | undefined,
-): Promise<Outcome> {
+async function heal(job: HealJob, locks: HeldLocks, wishes: MetadataWishes): Promise<Outcome> {
   const { set, inode } = job
   const lock = rangeLock(job, job.domain, METADATA_START, 0n)
   const taken = await locks.take([{ lock, tieBreaker: true }], [askCopy(job, askAttributes())])
@@ -58,7 +62,7 @@ async function heal(
   const copies = taken.map(replies => readCopy(set, replies[0]))
   const missing = missingCopy(set, copies)
   if (missing !== undefined) return missing
-  const plan = planMetadata(job, copies, resolution)
+  const plan = planMetadata(job, copies, wishes)
   if ('kind' in plan) return plan
   if (plan.sinks === NOBODY) return CLEAN
   if (plan.blame) await blame(job, plan)
@@ -81,17 +85,17 @@ interface MetadataPlan extends Plan {
 export function planMetadata(
   job: HealJob,
   copies: Copies,
-  resolution: Resolution | undefined,
+  wishes: MetadataWishes = {},
 ): MetadataPlan | Unhealed {
   const { set } = job
   const members = present(copies)
   const direction = directionOf(set, copies, ChangeKind.METADATA)
   if (direction.splitBrain) {
-    const winner = splitWinner(job, copies, resolution)
+    const winner = splitWinner(job, copies, wishes)
     if (typeof winner !== 'number') return winner
     return { source: winner, sinks: without(members, only(winner)), blame: false }
   }
-  if (resolution !== undefined) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)
+  if (wishes.resolution !== undefined) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)
   const witness = indices(direction.sources).find(index => (direction.witness[index] ?? 0) > 0)
   let sources = witness === undefined ? direction.sources : only(witness)
   const source = first(sources)
@@ -108,7 +112,7 @@ export function planMetadata(
 function splitWinner(
   job: HealJob,
   copies: Copies,
-  resolution: Resolution | undefined,
+  { resolution, before }: MetadataWishes,
 ): number | Unhealed {
   const { set } = job
   const members = present(copies)
@@ -123,7 +127,8 @@ function splitWinner(
     if (alike) return first(greatest(copies, members, ctimeOf))
     if (set.options['metadata-splitbrain-forced-heal']) return first(members)
   }
-  return chooseWinner(set, { kind: ChangeKind.METADATA, copies, candidates: members, resolution })
+  const kind = ChangeKind.METADATA
+  return chooseWinner(set, { kind, copies, candidates: members, before, resolution })
 }
 
 async function blame(job: HealJob, plan: Plan): Promise<void> {

@@ -78,7 +78,7 @@ interface NewFilePlan {
 function planOf(job: HealJob, copies: Copies): NewFilePlan | undefined {
   const { set } = job
   const data = planData(set, copies, undefined)
-  const attributes = planMetadata(job, copies, undefined)
+  const attributes = planMetadata(job, copies)
   if ('kind' in data || 'kind' in attributes) return undefined
   if (data.sinks === NOBODY || data.sinks !== attributes.sinks || attributes.blame) return undefined
   // Attributes are copied from who has the data: both are good.

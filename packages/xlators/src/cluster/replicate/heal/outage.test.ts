@@ -259,6 +259,28 @@ it('leaves two files of one name alone, and says so (gfid mismatch)', async () =
   expect(await bricks.contents('/f')).toEqual(['made on the other', 'made on the other'])
 })
 
+// The heal of the data makes the times alike by which attributes are decided, too.
+it.each(['mtime', 'ctime'])(
+  'lets the newer side win both data and attributes: %s',
+  async policy => {
+    const volume = await start(2)
+    await volume.write('/f', 'base')
+    await client.cut(0)
+    await volume.write('/f', 'first')
+    good(await volume.setattr('/f', SetAttr.MODE, { mode: 0o640 }))
+    await client.mend(0)
+    const other = await bricks.join(replicate, { ...COMMON, 'quorum-type': 'none' })
+    await other.cut(1)
+    await other.volume.write('/f', 'later')
+    good(await other.volume.setattr('/f', SetAttr.MODE, { mode: 0o600 }))
+    await heal({ 'favorite-child-policy': policy })
+    expect(await bricks.contents('/f')).toEqual(['later', 'later'])
+    expectAlike()
+    const [mode] = tree(0).filter(line => line.includes('f'))
+    expect(mode).toContain('600')
+  },
+)
+
 it('merges a directory of ten thousand files, most of which are on one side only', async () => {
   const names = 3334
   await start(2)

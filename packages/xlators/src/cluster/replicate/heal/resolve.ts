@@ -117,7 +117,7 @@ async function resolveJob(job: HealJob, resolution: Resolution): Promise<Outcome
   const split = (kind: ChangeKind): boolean => directionOf(set, copies, kind).splitBrain
   const heals: (() => Promise<Outcome>)[] = []
   if (!one.stat.isDirectory && split(ChangeKind.DATA)) heals.push(() => healData(job, resolution))
-  if (split(ChangeKind.METADATA)) heals.push(() => healMetadata(job, resolution))
+  if (split(ChangeKind.METADATA)) heals.push(() => healMetadata(job, { resolution }))
   // Of entries none is thrown away, whatever brick is named.
   if (one.stat.isDirectory && present(copies) === set.all) heals.push(() => healEntries(job))
   if (heals.length === 0) return unhealed(Errno.EINVAL, Refusal.NOT_SPLIT)

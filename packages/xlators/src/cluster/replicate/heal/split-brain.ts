@@ -9,7 +9,7 @@ import { ChangeKind } from '../changelog.ts'
 import type { Resolution } from '../healer.ts'
 import { has, indices, type Members, size, where } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
-import { brickNames, type Copies, isCopy, statOf } from './copies.ts'
+import { brickNames, type Copies, isCopy, present, statOf } from './copies.ts'
 import { type Unhealed, unhealed } from './job.ts'
 
 export type Policy = 'none' | 'size' | 'ctime' | 'mtime' | 'majority'
@@ -30,6 +30,8 @@ export interface Split {
   readonly copies: Copies
   /** Those that may win: bricks with the data. */
   readonly candidates: Members
+  /** As they were before the heal of the data, which makes their times alike. */
+  readonly before?: Copies | undefined
   readonly resolution: Resolution | undefined
 }
 
@@ -37,8 +39,14 @@ export interface Split {
 export function chooseWinner(set: ReplicaSet, split: Split): number | Unhealed {
   if (split.resolution !== undefined) return byResolution(set, split, split.resolution)
   const policy = set.options['favorite-child-policy'] as Policy
-  const winner = byPolicy(split.copies, split.candidates, policy)
+  const winner = byPolicy(split.copies, split.candidates, policy) ?? byEarlierTimes(split, policy)
   return winner ?? unhealed(Errno.EIO, splitReason(set, split), true)
+}
+
+function byEarlierTimes({ before, candidates }: Split, policy: Policy): number | undefined {
+  if (before === undefined || (policy !== 'mtime' && policy !== 'ctime')) return undefined
+  if ((candidates & present(before)) !== candidates) return undefined
+  return byPolicy(before, candidates, policy)
 }
 
 function splitReason(set: ReplicaSet, { kind, candidates }: Split): string {
