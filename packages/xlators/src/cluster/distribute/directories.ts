@@ -130,7 +130,6 @@ async function mkdirSingle(
   const layout = layoutFor(volume, args.loc, '')
   const xdata = args.xdata?.clone() ?? new Dict()
   if (layout !== undefined) xdata.setBytes(volume.layoutKey, printRange(layout.ranges[0] as Range))
-  xdata.setBytes(volume.mdsKey, Buffer.alloc(4))
   const reply = await child.mkdir(ctx, { ...args, xdata })
   if (!reply.ok) return reply
   volume.remember(args.loc.inode, reply.stat.gfid, { mds: child, layout })

@@ -67,8 +67,8 @@ const brick = (index: number, path = ''): string => `${home}/brick${index}${path
 const link = (index: number): BreakableLink =>
   linkOf(volume.graph.xlator(`link-${index}`)) as BreakableLink
 
-async function start(options = ''): Promise<void> {
-  const bricks = Array.from({ length: BRICKS }, (_, i) => {
+async function start(options = '', count = BRICKS): Promise<void> {
+  const bricks = Array.from({ length: count }, (_, i) => {
     mkdirSync(brick(i), { recursive: true })
     return `
 volume posix-${i}
@@ -425,6 +425,27 @@ describe.each([
         xattr(brick(i, '/d'), `${LAYOUT_KEY}.mds`),
       )
       expect(marked.filter(mark => mark !== undefined)).toEqual([Buffer.alloc(4)])
+    })
+
+    // GlusterFS writes no such mark on a single subvolume either; it does when a second one has come.
+    it('are marked once there is more than one brick, and no sooner', async () => {
+      await volume.stop()
+      await start('', 1)
+      good(await volume.mkdir('/d'))
+      good(await volume.mkdir('/d/e'))
+      good(await volume.lookup('/d/e'))
+      const mark = (index: number, path: string): Buffer | undefined =>
+        xattr(brick(index, path), `${LAYOUT_KEY}.mds`)
+      for (const path of ['/d', '/d/e']) {
+        expect(xattr(brick(0, path), LAYOUT_KEY)).toBeDefined()
+        expect(mark(0, path)).toBeUndefined()
+      }
+      await restart()
+      good(await volume.lookup('/d/e'))
+      for (const path of ['/d', '/d/e']) {
+        const marks = Array.from({ length: BRICKS }, (_, i) => mark(i, path))
+        expect(marks.filter(each => each !== undefined)).toEqual([Buffer.alloc(4)])
+      }
     })
 
     it('are made again where they are missing, with owner, mode and a range', async () => {

@@ -5,7 +5,7 @@
  */
 
 import { type Ctx, Dict, Errno, type Iatt, type Loc, SetAttr, type Subvolume } from '@ashlar/core'
-import { type DirectoryView, lookupXdata, viewDirectory } from './directory-view.ts'
+import { type DirectoryView, lookupXdata, MDS_BYTES, viewDirectory } from './directory-view.ts'
 import {
   COMMIT_HASH_INVALID,
   Layout,
@@ -33,7 +33,8 @@ export async function healDirectory(
   const uneven = attributesDiffer(view)
   const broken = anomalies.holes > 0 || anomalies.overlaps > 0
   const audited = !broken && wantsAudit(volume, loc.inode, view.layout)
-  if (!broken && !uneven && anomalies.missing === 0 && !audited) return view
+  const unmarked = view.mds === undefined && loc.name !== '' && !loc.inode.isRoot
+  if (!broken && !uneven && anomalies.missing === 0 && !audited && !unmarked) return view
   const root = internalCtx(ctx)
   let healed = view
   if (anomalies.missing > 0) healed = await makeMissing(volume, root, loc, healed)
@@ -42,7 +43,25 @@ export async function healDirectory(
   if (audited || after.holes > 0 || after.overlaps > 0) {
     healed = await healLayout(volume, root, loc, healed)
   }
-  return healed
+  return unmarked && healed.mds === undefined ? markMetadata(volume, root, loc, healed) : healed
+}
+
+/**
+ * A directory of a time when the volume had one subvolume has no mark of whose attributes count: from
+ * now on those of the subvolume that its name belongs to.
+ */
+async function markMetadata(
+  volume: Distribution,
+  ctx: Ctx,
+  loc: Loc,
+  view: DirectoryView,
+): Promise<DirectoryView> {
+  const hashed = volume.hashedChild(loc.parent, loc.name)
+  if (hashed === undefined || view.stats[hashed.index] === undefined) return view
+  const dict = new Dict().setBytes(volume.mdsKey, Buffer.alloc(MDS_BYTES))
+  const target = namelessLoc(loc, view.gfid)
+  const reply = await hashed.setxattr(ctx, { loc: target, dict, flags: 0 })
+  return reply.ok ? { ...view, mds: hashed } : view
 }
 
 function attributesDiffer(view: DirectoryView): boolean {
