@@ -4,7 +4,15 @@
  */
 
 import { rm } from 'node:fs/promises'
-import { type ContextKey, Errno, gfidText, type Inode, type Log, type Random } from '@ashlar/core'
+import {
+  type ContextKey,
+  Errno,
+  type Gfid,
+  gfidText,
+  type Inode,
+  type Log,
+  type Random,
+} from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import { LinkDirectory } from './link-directory.ts'
 import { Watch } from './watch-list.ts'
@@ -69,6 +77,16 @@ export class IndexStore {
     if ((kinds & Watch.DIRTY) !== 0) this.#remove(inode, Watch.DIRTY, this.dirty)
   }
 
+  /** A file or directory is gone, and with it what was to be healed of it. `inode`: if there is one. */
+  drop(gfid: Gfid, inode: Inode | undefined): void {
+    const state = inode === undefined ? undefined : this.#indexed.get(inode)
+    for (const kind of [Watch.PENDING, Watch.DIRTY]) {
+      const count = kind === Watch.PENDING ? this.#pendingCount : this.#dirtyCount
+      const absent = state !== undefined && (state.known & ~state.held & kind) !== 0
+      if (count > 0 && !absent) this.removeNamed(kind, gfidText(gfid), inode)
+    }
+  }
+
   /** Removes an entry by its text, as a healer does that has found nothing to heal. 0 or −errno. */
   removeNamed(kind: number, name: string, inode: Inode | undefined): number {
     const directory = kind === Watch.PENDING ? this.pending : this.dirty
@@ -80,13 +98,20 @@ export class IndexStore {
     return result
   }
 
-  /** Notes that `name` of a directory differs between copies. 0 or −errno. */
+  /** Notes that `name` of a directory differs between copies. 0, 1 when it is noted, or −errno. */
   addName(directory: Inode, name: string): number {
     return this.entryChanges.add(name, gfidText(directory.gfid))
   }
 
   removeName(directory: string, name: string): number {
     return this.entryChanges.remove(name, directory)
+  }
+
+  /** A name was noted of a directory that is not there: the note goes, others stay. */
+  takeBackName(directory: string, name: string): void {
+    this.removeName(directory, name)
+    const path = `${this.entryChanges.path}/${directory}`
+    sys.unlinkat(sys.AT_FDCWD, path, sys.AT_REMOVEDIR)
   }
 
   /** Drops all noted names of a directory. 0 or −errno. */

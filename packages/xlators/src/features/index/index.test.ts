@@ -15,13 +15,14 @@ import {
   parseGfid,
   Xattrop,
 } from '@ashlar/core'
-import { errnoOf, good, TestVolume } from '@ashlar/testkit'
+import { errnoOf, good, TestVolume, until } from '@ashlar/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { locks } from '../locks/index.ts'
 import { posix } from '../../storage/posix/index.ts'
 import { index } from './index.ts'
 
 const PENDING = 'trusted.afr.gv0-client-1'
+const NOTED_MS = 5000
 const DIRTY = 'trusted.afr.dirty'
 const REPLICATE = `
   option xattrop-pending-watchlist trusted.afr.gv0-
@@ -297,10 +298,105 @@ describe('features/index', () => {
     })
   })
 
-  describe('names that differ in a directory', () => {
-    const create = (name: string) => new Dict().setString('glusterfs.xattrop-entry-create', name)
-    const remove = (name: string) => new Dict().setString('glusterfs.xattrop-entry-delete', name)
+  const create = (name: string) => new Dict().setString('glusterfs.xattrop-entry-create', name)
+  const remove = (name: string) => new Dict().setString('glusterfs.xattrop-entry-delete', name)
 
+  describe('of what is gone', () => {
+    const both = { [PENDING]: counters(1), [DIRTY]: counters(1) }
+    const noted = () => [...entries('xattrop'), ...entries('dirty')]
+
+    it('nothing is noted once the last name of a file is unlinked', async () => {
+      const name = gfidText((await volume.write('/f', 'data')).gfid)
+      good(await volume.link('/f', '/g'))
+      await count('/f', both)
+      good(await volume.unlink('/f'))
+      expect(noted()).toEqual([name, name])
+      good(await volume.unlink('/g'))
+      expect(noted()).toEqual([])
+      const counted = await volume.getxattr('/', 'glusterfs.xattrop_dirty_count')
+      expect(good(counted).dict.getNumber('glusterfs.xattrop_dirty_count')).toBe(0)
+    })
+
+    it('nothing is noted once another file has its name', async () => {
+      await volume.write('/f', 'data')
+      const other = gfidText((await volume.write('/other', 'data')).gfid)
+      await count('/f', both)
+      await count('/other', { [PENDING]: counters(1) })
+      good(await volume.rename('/other', '/f'))
+      expect(noted()).toEqual([other])
+    })
+
+    it('nothing is told of that to who did not ask', async () => {
+      await volume.write('/f', 'data')
+      const asked = new Dict().setInt('get-link-count', 1)
+      const reply = good(await volume.unlink('/f', asked))
+      expect([...(reply.xdata ?? [])].map(([key]) => key)).toEqual(['get-link-count'])
+      expect(asked.size).toBe(1)
+    })
+
+    it('an open file is noted until it is closed', async () => {
+      const { fd } = await volume.create('/f')
+      const dict = Dict.from(both)
+      good(await volume.unlink('/f'))
+      good(await volume.top.fxattrop(volume.ctx, { fd, op: Xattrop.ADD_ARRAY, dict }))
+      const name = gfidText(fd.inode.gfid)
+      expect(noted()).toEqual([name, name])
+      fd.unref()
+      await until('nothing is noted', NOTED_MS, () => noted().length === 0)
+    })
+
+    it('a file that a heal has made again meanwhile stays noted', async () => {
+      const { fd } = await volume.create('/f')
+      const { gfid } = fd.inode
+      good(await volume.unlink('/f'))
+      const again = await volume.create('/again', { xdata: new Dict().setGfid('gfid-req', gfid) })
+      good(again.reply)
+      again.fd.unref()
+      await count('/again', { [PENDING]: counters(1) })
+      fd.unref()
+      // What a closing sets off has its turn before the counters of the next request.
+      await count('/again', { [PENDING]: counters(0) })
+      expect(entries('xattrop')).toEqual([gfidText(gfid)])
+    })
+
+    it('names of a directory go with it, those of others stay', async () => {
+      for (const path of ['/d', '/e']) {
+        good(await volume.mkdir(path))
+        await count(path, { [PENDING]: counters(0, 0, 1) }, create('a'))
+      }
+      const { gfid } = await volume.stat('/e')
+      good(await volume.rmdir('/d'))
+      await until('one is noted', NOTED_MS, () => entries('entry-changes').length === 1)
+      expect(entries('entry-changes')).toEqual([gfidText(gfid)])
+      expect(entries('xattrop')).toEqual([gfidText(gfid)])
+      good(await volume.mkdir('/empty'))
+      good(await volume.rename('/empty', '/e'))
+      await until('nothing is noted', NOTED_MS, () => entries('entry-changes').length === 0)
+      expect(entries('xattrop')).toEqual([])
+    })
+
+    it('names stay while the directory does', async () => {
+      good(await volume.mkdir('/d'))
+      await volume.write('/d/f', 'data')
+      await count('/d', { [PENDING]: counters(0, 0, 1) }, create('a'))
+      const { gfid } = await volume.stat('/d')
+      expect(errnoOf(await volume.rmdir('/d'))).toBe(Errno.ENOTEMPTY)
+      good(await volume.rename('/d', '/e'))
+      expect(readdirSync(`${indices('entry-changes')}/${gfidText(gfid)}`)).toEqual(['a'])
+    })
+
+    it('a counter that comes too late leaves nothing', async () => {
+      good(await volume.mkdir('/d'))
+      const loc = await volume.loc('/d')
+      good(await volume.rmdir('/d'))
+      const dict = Dict.from({ [PENDING]: counters(0, 0, 1) })
+      const args = { loc, op: Xattrop.ADD_ARRAY, dict, xdata: create('late') }
+      expect(errnoOf(await volume.top.xattrop(volume.ctx, args))).not.toBe(0)
+      for (const kind of ['xattrop', 'dirty', 'entry-changes']) expect(entries(kind)).toEqual([])
+    })
+  })
+
+  describe('names that differ in a directory', () => {
     it('come before the counter and go after it', async () => {
       good(await volume.mkdir('/d'))
       const directory = `${indices('entry-changes')}/${gfidText((await volume.stat('/d')).gfid)}`

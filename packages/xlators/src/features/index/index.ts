@@ -6,6 +6,7 @@
  */
 
 import {
+  askingWhatGoes,
   type ContextKey,
   type Ctx,
   defineOptions,
@@ -15,10 +16,14 @@ import {
   failure,
   type Fd,
   type FopArgs,
+  type Gfid,
   gfidText,
   type Inode,
+  inodeLoc,
   type Reply,
+  ROOT_CTX,
   type Subvolume,
+  takeWhatWent,
   type Xlator,
   type XlatorSelf,
 } from '@ashlar/core'
@@ -72,6 +77,8 @@ class Index implements Xlator {
   readonly #store: IndexStore
   readonly #views: Views
   readonly #turns: ContextKey<Turn>
+  /** Files without a name that are still open: writes to them are noted like others. */
+  readonly #nameless = new Set<Gfid>()
   #watch: WatchList
 
   constructor(self: Self, base: string) {
@@ -153,7 +160,8 @@ class Index implements Xlator {
 
   unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
     const view = this.#views.find(args.loc.pargfid)
-    if (view === undefined) return this.#child.unlink(ctx, args)
+    if (view === undefined)
+      return this.#removing(args, 'file', request => this.#child.unlink(ctx, request))
     return Promise.resolve(
       isTrusted(ctx) ? this.#views.unlink(view, args.loc.name) : failure(Errno.EACCES),
     )
@@ -161,18 +169,56 @@ class Index implements Xlator {
 
   rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
     const view = this.#views.find(args.loc.pargfid)
-    if (view === undefined) return this.#child.rmdir(ctx, args)
+    if (view === undefined)
+      return this.#removing(args, 'directory', request => this.#child.rmdir(ctx, request))
     return Promise.resolve(
       isTrusted(ctx) ? this.#views.rmdir(view, args.loc.name, args.xflags) : failure(Errno.EACCES),
     )
   }
 
+  rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
+    return this.#removing(args, 'either', request => this.#child.rename(ctx, request))
+  }
+
   release(fd: Fd): void {
     this.#views.release(fd)
+    const { inode } = fd
+    if (!this.#nameless.has(inode.gfid) || isOpen(inode)) return
+    this.#nameless.delete(inode.gfid)
+    // The layers below close the file in this turn, after us.
+    queueMicrotask(() => void this.#inTurn(inode, () => this.#dropIfGone(inode)))
   }
 
   dump(): Readonly<Record<string, unknown>> {
     return { pending: this.#store.pendingCount, dirty: this.#store.dirtyCount }
+  }
+
+  /** What loses its last name needs no heal: that it goes elsewhere, too, is its directory's. */
+  async #removing<
+    A extends { readonly xdata?: Dict | undefined },
+    R extends Reply<'unlink'> | Reply<'rename'>,
+  >(args: A, kind: 'file' | 'directory' | 'either', call: (args: A) => Promise<R>): Promise<R> {
+    if (this.#watch.isEmpty) return call(args)
+    const reply = await call({ ...args, xdata: askingWhatGoes(args.xdata) })
+    const gone = reply.ok ? takeWhatWent(reply.xdata) : undefined
+    if (gone === undefined) return reply
+    const inode = this.#self.inodes.find(gone)
+    if (kind !== 'file') this.#inTurnOf(inode, () => this.#store.purgeNames(gfidText(gone)))
+    if (inode !== undefined && kind !== 'directory' && isOpen(inode)) this.#nameless.add(gone)
+    else this.#inTurnOf(inode, () => this.#store.drop(gone, inode))
+    return reply
+  }
+
+  /** A file without a name was closed: is it gone, or has it come back by a heal meanwhile? */
+  async #dropIfGone(inode: Inode): Promise<void> {
+    const found = await this.#child.lookup(ROOT_CTX, { loc: inodeLoc(inode) })
+    if (!found.ok && isGone(found.errno)) this.#store.drop(inode.gfid, inode)
+  }
+
+  /** Counters of the inode that are being changed come first: their entries are then there to go. */
+  #inTurnOf(inode: Inode | undefined, action: () => void): void {
+    if (inode === undefined) action()
+    else void this.#inTurn(inode, async () => action())
   }
 
   #follow(
@@ -187,15 +233,17 @@ class Index implements Xlator {
     if (before.present === 0 && name === undefined && gone === undefined) return call()
     return this.#inTurn(inode, async () => {
       this.#store.add(inode, before.nonZero)
+      let noted = -1
       if (name !== undefined && isPlainName(name)) {
         // Without the note a heal that looks at noted names only would never see this one.
-        const noted = this.#store.addName(inode, name)
+        noted = this.#store.addName(inode, name)
         if (noted < 0) return failure(-noted)
       }
       const reply = await call()
       if (!reply.ok) {
-        // The file is gone, and whatever was to be healed of it.
-        if (isGone(reply.errno)) this.#store.remove(inode, Watch.PENDING | Watch.DIRTY)
+        if (!isGone(reply.errno)) return reply
+        this.#store.drop(inode.gfid, inode)
+        if (noted === 0) this.#store.takeBackName(gfidText(inode.gfid), name as string)
         return reply
       }
       const after = this.#watch.inspect(op, reply.dict)
@@ -248,6 +296,12 @@ function isTrusted(ctx: Ctx): boolean {
 
 function asksLinkCount(xdata: Dict): boolean {
   return xdata.has(LINK_COUNT_KEY) && xdata.getString(LINK_COUNT_KEY) === COUNT_NAMES.pending
+}
+
+/** Somebody has it open who may still change it. */
+function isOpen(inode: Inode): boolean {
+  for (const fd of inode.fds) if (!fd.anonymous) return true
+  return false
 }
 
 function isGone(errno: Errno): boolean {

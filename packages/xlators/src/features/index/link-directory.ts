@@ -39,7 +39,7 @@ export class LinkDirectory {
     return name.startsWith(this.#prefix)
   }
 
-  /** Makes the entry `name` (below `folder`, when there is one); one that is there is right. 0 or −errno. */
+  /** Makes the entry `name` (below `folder`, when there is one). 0, 1 when it is there, or −errno. */
   add(name: string, folder = ''): number {
     const target = this.#entry(name, folder)
     let result = this.#link(target)
@@ -56,7 +56,7 @@ export class LinkDirectory {
       sys.close(fd)
       result = this.#link(target)
     }
-    return result === -Errno.EEXIST ? 0 : result
+    return result === -Errno.EEXIST ? 1 : result
   }
 
   /** 0, or −errno: −ENOENT when there is no such entry. */

@@ -322,7 +322,10 @@ export class Brick {
     const open = this.fds.get(fd)
     if (open !== undefined) return { fd: open.fd, done: () => {} }
     const object = this.object(fd.inode)
-    if (typeof object === 'number') return object === -Errno.ESTALE ? -Errno.EBADF : object
+    if (typeof object === 'number') {
+      // Of an anonymous fd it is the file that is not there, and replicate is to know that.
+      return object === -Errno.ESTALE && !fd.anonymous ? -Errno.EBADF : object
+    }
     if (!object.directory && !isRegular(this.stat.mode)) return -notOpened(this.stat.mode)
     const opened = sys.openat(
       sys.AT_FDCWD,

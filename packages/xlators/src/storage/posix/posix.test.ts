@@ -565,6 +565,17 @@ describe('what was put on the brick behind its back', () => {
     expect(errnoOf(await volume.top.readv(volume.ctx, read))).toBe(Errno.EINVAL)
   })
 
+  // Replicate leaves a file's dirty mark where a flush fails, unless the file itself is gone.
+  it('a file that is gone is told from a descriptor that is', async () => {
+    const { gfid } = await volume.write('/f', 'data')
+    const inode = volume.graph.inodes.obtain(gfid)
+    good(await volume.unlink('/f'))
+    const anonymous = { fd: volume.graph.anonymousFd(inode, 0), datasync: true }
+    expect(errnoOf(await volume.top.fsync(volume.ctx, anonymous))).toBe(Errno.ESTALE)
+    const unopened = { fd: volume.graph.openFd(inode, { flags: 0, pid: 1 }), datasync: true }
+    expect(errnoOf(await volume.top.fsync(volume.ctx, unopened))).toBe(Errno.EBADF)
+  })
+
   it('a second file with the same gfid does not take the handle', async () => {
     const { gfid } = await volume.write('/f', 'data')
     writeFileSync(disk('/copy'), 'copy')

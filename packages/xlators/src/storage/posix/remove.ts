@@ -17,6 +17,7 @@ import {
   type Reply,
   S_IFDIR,
   S_IFMT,
+  tellingWhatWent,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import type { Brick, Entry } from './brick.ts'
@@ -59,7 +60,13 @@ export function unlink(brick: Brick, ctx: Ctx, args: FopArgs['unlink']): Reply<'
     args.xdata?.has('get-link-count') === true
       ? new Dict().setUint('get-link-count', links)
       : undefined
-  return { ok: true, preparent, postparent: brick.directoryIatt(entry.parent), xdata }
+  const gone = links <= 1 ? inode?.gfid : undefined
+  return {
+    ok: true,
+    preparent,
+    postparent: brick.directoryIatt(entry.parent),
+    xdata: tellingWhatWent(args.xdata, gone, xdata),
+  }
 }
 
 function isLinkto(brick: Brick, entry: Entry): boolean {
@@ -153,7 +160,12 @@ export function rmdir(brick: Brick, ctx: Ctx, args: FopArgs['rmdir']): Reply<'rm
   if (removed < 0) return failure(removed === -Errno.EEXIST ? Errno.ENOTEMPTY : -removed)
   if (gfid !== NULL_GFID) forgetDirectory(brick, gfid, entry)
   brick.touchParent(ctx, entry.parent, REMOVE_TOUCH)
-  return { ok: true, preparent, postparent: brick.directoryIatt(entry.parent) }
+  return {
+    ok: true,
+    preparent,
+    postparent: brick.directoryIatt(entry.parent),
+    xdata: tellingWhatWent(args.xdata, gfid === NULL_GFID ? undefined : gfid),
+  }
 }
 
 /** Drops the handle of a directory that is gone, if it led to this name. */

@@ -17,6 +17,7 @@ import {
   type Reply,
   S_IFDIR,
   S_IFMT,
+  tellingWhatWent,
 } from '@ashlar/core'
 import * as sys from '@ashlar/sys'
 import type { Brick, Entry } from './brick.ts'
@@ -61,14 +62,14 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
   }
   // Two names of one file: rename(2) does nothing and says it did.
   const same = target !== undefined && target.gfid === gfid
-  const kept = !same && target?.inode !== undefined && !target.directory && target.links === 1
+  const last = !same && target?.inode !== undefined && !target.directory && target.links === 1
   const renamed = exclusive
     ? renameExclusively(from, to)
     : sys.renameat2(from.directoryFd, from.name, to.directoryFd, to.name)
   if (renamed < 0) return failure(-renamed)
   const inode = brick.self.inodes.obtain(gfid)
   if (!same) {
-    if (target !== undefined) settleTarget(brick, ctx, to, target, kept)
+    if (target !== undefined) settleTarget(brick, ctx, to, target, last)
     if (directory) {
       brick.handles.linkDirectory(gfid, to.parent, to.name)
     } else {
@@ -88,6 +89,7 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
     args.xdata?.has('get-link-count') === true
       ? new Dict().setUint('get-link-count', target?.links ?? 0)
       : undefined
+  const gone = last || (!same && target?.directory === true) ? target?.inode?.gfid : undefined
   return {
     ok: true,
     stat,
@@ -95,7 +97,7 @@ export function rename(brick: Brick, ctx: Ctx, args: FopArgs['rename']): Reply<'
     postoldparent: brick.directoryIatt(from.parent),
     prenewparent,
     postnewparent: brick.directoryIatt(to.parent),
-    xdata,
+    xdata: tellingWhatWent(args.xdata, gone, xdata),
   }
 }
 
