@@ -31,11 +31,13 @@ export const IndexKind = {
 } as const
 export type IndexKind = (typeof IndexKind)[keyof typeof IndexKind]
 
+/** rmdir xflags: with what is in it. */
+const WHOLE = 1
 const COUNT = 'glusterfs.xattrop_index_count'
 
 export interface Indexed {
   readonly gfid: Gfid
-  /** The file is a directory, as the brick tells. */
+  /** The file is a directory, as the brick tells; false as well when the brick does not have it. */
   readonly directory: boolean
 }
 
@@ -64,7 +66,7 @@ export class IndexView {
 
   /** All entries of a kind, a page at a time; `page` says false to stop. */
   async each(
-    kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY,
+    kind: IndexKind,
     page: (entries: readonly Indexed[]) => Promise<boolean>,
   ): Promise<Failure | undefined> {
     return this.#within(kind, directory =>
@@ -120,6 +122,15 @@ export class IndexView {
         if (!reply.ok && reply.errno !== Errno.ENOENT) return reply
       }
       return undefined
+    })
+  }
+
+  /** Crosses all noted names of a directory off. */
+  async removeAllNames(of: Gfid): Promise<Failure | undefined> {
+    return this.#within(IndexKind.NAMES, async all => {
+      const loc = entryLoc(all, gfidText(of), this.#set.self.inodes.create())
+      const reply = await this.#child.rmdir(this.#ctx, { loc, xflags: WHOLE })
+      return reply.ok || reply.errno === Errno.ENOENT ? undefined : reply
     })
   }
 

@@ -138,6 +138,17 @@ async function runAll(heals: readonly (() => Promise<Outcome>)[]): Promise<Outco
   return failed ?? (healed ? HEALED : CLEAN)
 }
 
+/** All bricks are there to be asked, and none has it. */
+export async function isGoneEverywhere(set: ReplicaSet, gfid: Gfid): Promise<boolean> {
+  const job = new HealJob(set, gfid)
+  try {
+    const copies = await lookAtCopies(job)
+    return set.up === set.all && copies.every(isAbsent)
+  } finally {
+    job.end()
+  }
+}
+
 /** Takes an inode of which nothing is pending out of the bricks' indices. */
 export async function clearIndex(set: ReplicaSet, gfid: Gfid): Promise<void> {
   const job = new HealJob(set, gfid)

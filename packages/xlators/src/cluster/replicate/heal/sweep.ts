@@ -7,7 +7,7 @@
 import { type Ctx, Errno, type Gfid, gfidText, ROOT_CTX, SpecialPid } from '@ashlar/core'
 import type { ReplicaSet } from '../replica-set.ts'
 import type { Copies } from './copies.ts'
-import { clearIndex, healInode } from './inode.ts'
+import { clearIndex, healInode, isGoneEverywhere } from './inode.ts'
 import { IndexKind, IndexView, type Indexed } from './index-view.ts'
 import { Looks } from './looks.ts'
 import type { HealMemory } from './memory.ts'
@@ -47,8 +47,14 @@ interface SweptIndex {
   readonly kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY
 }
 
-/** Sweeps the index of brick `index`. What could not be healed in the last pass is counted as such. */
+/** Sweeps the index of brick `index`, then forgets names that are noted of directories long gone. */
 export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally): Promise<void> {
+  await sweepPending(sweeper, index, tally)
+  if (!sweeper.stopped()) await forgetNames(sweeper, index)
+}
+
+/** What could not be healed in the last pass is counted as such. */
+async function sweepPending(sweeper: Sweeper, index: number, tally: Tally): Promise<void> {
   let alone = false
   for (let pass = 0; pass < PASSES_MAX && !sweeper.stopped(); pass++) {
     const found: Pass = { healed: 0, splitBrain: 0, failed: 0, busy: 0 }
@@ -68,6 +74,21 @@ export async function sweepIndex(sweeper: Sweeper, index: number, tally: Tally):
     if (found.busy === 0 || alone) return
     alone = true
   }
+}
+
+/** Names of a directory that any brick has, or may have, stay noted: its heal goes by them. */
+async function forgetNames({ set, stopped }: Sweeper, index: number): Promise<void> {
+  const view = new IndexView(set, index, HEAL_CTX)
+  const gone: Gfid[] = []
+  const failed = await view.each(IndexKind.NAMES, async entries => {
+    for (const { gfid, directory } of entries) {
+      if (!directory && (await isGoneEverywhere(set, gfid))) gone.push(gfid)
+    }
+    return !stopped()
+  })
+  if (failed !== undefined && failed.errno !== Errno.ENOTCONN)
+    set.env.log.debug('noted names cannot be read', { brick: view.brick, errno: failed.errno })
+  for (const gfid of gone) await view.removeAllNames(gfid)
 }
 
 /**
