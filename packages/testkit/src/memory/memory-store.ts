@@ -90,7 +90,8 @@ export class MemoryStore {
 
   /** The file of an fd, open or anonymous; a file without names is still reached by an open fd. */
   ofFd(fd: Fd): MemoryFile | Failure {
-    return this.#byFd.get(fd) ?? this.#byGfid.get(fd.inode.gfid) ?? failure(Errno.EBADF)
+    const file = this.#byFd.get(fd) ?? this.#byGfid.get(fd.inode.gfid)
+    return file ?? failure(fd.anonymous ? Errno.ESTALE : Errno.EBADF)
   }
 
   make(
