@@ -16,6 +16,7 @@ import {
 import type { Copies } from './copies.ts'
 import { type Members, NOBODY } from './members.ts'
 import { NO_QUORUM, type ReplicaSet } from './replica-set.ts'
+import { SPLIT_BRAIN_STATUS, splitBrainStatus } from './split-brain-status.ts'
 import { worstOf } from './transaction/outcome.ts'
 
 const RESERVED_PREFIX = 'trusted.afr.'
@@ -45,6 +46,7 @@ export class Xattrs {
     if (isReserved(name) && ctx.pid >= 0) return failure(Errno.ENODATA)
     if (PATHINFO.has(name)) return this.#joined(name, ask, `(<REPLICATE:${this.#set.name}> `, ')')
     if (NODE_UUIDS.has(name)) return this.#joined(name, ask, '', '')
+    if (name === SPLIT_BRAIN_STATUS) return splitBrainStatus(this.#set, inode)
     if (name === LOCK_INFO || name.startsWith(CLEAR_LOCKS_PREFIX)) return this.#fromAll(ask)
     const reply = await this.#copies.read(ctx, inode, 'metadata', ask)
     if (reply.ok && ctx.pid >= 0) {
