@@ -76,6 +76,7 @@ export function parseCreateWords(words: readonly string[]): CreateWords {
     at += 1
     counts.set(option, parseCount(option, word, counts))
   }
+  if (at >= rest.length) throw new UsageError('')
   const force = rest.at(-1) === 'force'
   const bricks = parseBricks(rest.slice(at, force ? -1 : undefined))
   const shape = counts.has('replica') ? replicaShape(counts) : disperseShape(counts, bricks.length)
@@ -124,11 +125,8 @@ function parseCount(
   word: string | undefined,
   counts: ReadonlyMap<string, number | undefined>,
 ): number {
-  const number = Number(word)
-  if (word === undefined) throw new UsageError('')
-  if (option !== 'replica' && !Number.isInteger(number)) throw new UsageError('')
-  const count = Number.isInteger(number) ? number : 0
   if (option === 'arbiter' || option === 'thin-arbiter') {
+    const count = leadingNumber(word ?? '')
     const replica = counts.get('replica')
     if (replica === undefined) {
       throw new UsageError(`${option} option must be preceded by replica option.`)
@@ -142,9 +140,17 @@ function parseCount(
     }
     return count
   }
+  if (word === undefined) throw new UsageError('')
+  if (option !== 'replica' && !Number.isInteger(Number(word))) throw new UsageError('')
+  const count = leadingNumber(word)
   const [least, message] = LEAST[option] ?? [0, '']
   if (count < least) throw new UsageError(message)
   return count
+}
+
+/** As strtol reads it: what stands behind the digits is not looked at, and nothing counts as none. */
+function leadingNumber(word: string): number {
+  return Number(/^[+-]?\d+/.exec(word)?.[0] ?? 0)
 }
 
 interface ParsedShape {

@@ -46,7 +46,11 @@ export const addBrick: Command = async input => {
         force: request.force === true || input.options.ignoreWarnings,
       }),
     text: 'volume add-brick: success',
-    xml: () => cliOutput(SUCCESS, [element('cliOp', operation.name), element('output', '')]),
+    xml: () =>
+      cliOutput(SUCCESS, [
+        element('cliOp', operation.name),
+        element('output', 'Add Brick successful'),
+      ]),
   })
 }
 
@@ -163,11 +167,12 @@ export const replaceBrick: Command = async input => {
         'Please enter valid replace-brick command',
     )
   }
+  const message = 'replace-brick commit force operation successful'
   return change(input, {
-    form: { text: message => `volume replace-brick: failed: ${message}`, errno: 0 },
+    form: { text: problem => `volume replace-brick: failed: ${problem}`, errno: 0 },
     call: () => input.api.post(`/volumes/${segment(name)}/bricks/replace`, request),
-    text: 'volume replace-brick: success: replace-brick commit force operation successful',
-    xml: () => cliOutput(SUCCESS),
+    text: `volume replace-brick: success: ${message}`,
+    xml: () => cliOutput({ ...SUCCESS, message }),
   })
 }
 
@@ -175,11 +180,12 @@ export const resetBrick: Command = async input => {
   const [name, source, ...words] = input.words
   if (name === undefined || source === undefined || words.length === 0) throw new UsageError('')
   const { request, verb } = parseResetWords(source, words)
+  const message = `reset-brick ${verb} operation successful`
   return change(input, {
-    form: { text: message => `volume reset-brick: failed: ${message}`, errno: 0 },
+    form: { text: problem => `volume reset-brick: failed: ${problem}`, errno: 0 },
     call: () => input.api.post(`/volumes/${segment(name)}/bricks/reset`, request),
-    text: `volume reset-brick: success: reset-brick ${verb} operation successful`,
-    xml: () => cliOutput(SUCCESS),
+    text: `volume reset-brick: success: ${message}`,
+    xml: () => cliOutput({ ...SUCCESS, message }),
   })
 }
 

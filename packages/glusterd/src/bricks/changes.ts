@@ -77,13 +77,6 @@ export class BrickChanges {
       if (volume.status !== 'started') {
         throw new ManagementError('VOLUME_NOT_STARTED', `volume: ${name} is not started`)
       }
-      if (leafCount(volume) === 1) {
-        throw new ManagementError(
-          'VOLUME_SHAPE_INVALID',
-          'reset-brick is not permitted on distribute only volumes. ' +
-            'Please use add-brick and remove-brick operations instead.',
-        )
-      }
       const brick = brickNamed(volume, request.brick)
       if (request.step === 'start') {
         await bricks.stopBrick(volume, brick)
@@ -103,18 +96,18 @@ export class BrickChanges {
           '<src-brick> <dst-brick> commit force',
       )
     }
-    if (force !== true) {
+    if (this.#desk.parts.bricks.state(volume, brick).pid !== undefined) {
       throw new ManagementError(
         'BRICK_IN_USE',
-        'Brick not available.It may be containing or be contained by an existing brick.' +
-          "Use 'force' option to override this.",
+        'Source brick must be stopped. Please use gluster volume reset-brick <volname> ' +
+          '<dst-brick> start.',
       )
     }
-    if (this.#desk.parts.bricks.state(volume, brick).pid === undefined) return
+    if (force === true) return
     throw new ManagementError(
       'BRICK_IN_USE',
-      'Source brick must be stopped. Please use gluster volume reset-brick <volname> ' +
-        '<dst-brick> start.',
+      'Brick not available.It may be containing or be contained by an existing brick.' +
+        "Use 'force' option to override this.",
     )
   }
 
