@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import type { BrickHealView, ResolvedFileView } from '@ashlar/contract'
 import { type Env, errnoText, openLog, parseLogLevel } from '@ashlar/core'
 import { healIndexView, HealSession, processEnv, type SessionInfo } from '@ashlar/host'
+import type { Resolved } from '@ashlar/xlators'
 import { healInfoText, resolvedText } from './commands/heal-text.ts'
 
 const USAGE = `Usage: glfsheal VOLUME [info | info-summary | split-brain-info]
@@ -150,16 +151,8 @@ const INFO_FORMS: Readonly<Record<string, 'all' | 'summary' | 'split-brain'>> = 
   'split-brain-info': 'split-brain',
 }
 
-function resolvedView({
-  file,
-  outcome,
-  reason,
-}: {
-  file: string
-  outcome: 'healed' | 'failed'
-  reason: string
-}): ResolvedFileView {
-  return { file, healed: outcome === 'healed', reason }
+function resolvedView({ outcome, ...rest }: Resolved): ResolvedFileView {
+  return { healed: outcome === 'healed', ...rest }
 }
 
 function brickView({ host, path, entries }: SessionInfo): Omit<BrickHealView, 'peer'> {

@@ -6,9 +6,15 @@
 import type { BrickHealView } from '@ashlar/contract'
 import { describe, expect, it } from 'vitest'
 import { healInfoJson } from './commands/heal-json.ts'
-import { healInfoText, resolvedText, unresolvedText } from './commands/heal-text.ts'
+import {
+  countLines,
+  healInfoText,
+  resolvedText,
+  unhealedStatus,
+  unresolvedText,
+} from './commands/heal-text.ts'
 import { parseHealWords } from './commands/heal-words.ts'
-import { healInfoXml } from './commands/heal-xml.ts'
+import { healFailureXml, healInfoXml } from './commands/heal-xml.ts'
 import { parseStatusWords } from './commands/volume-status.ts'
 import { runLine } from './run.ts'
 import type { Terminal } from './terminal.ts'
@@ -46,6 +52,9 @@ describe('the words of volume heal', () => {
     'split-brain bigger-file /f /g',
     'split-brain smaller-file /f',
     'granular-entry-heal on',
+    'split-brain source-brick /f',
+    'split-brain source-brick h:b /f',
+    'statistics heal-count replica b',
   ])('not %j', line => {
     expect(() => parseHealWords(line.split(' '))).toThrow()
   })
@@ -101,7 +110,8 @@ describe('what is to be healed', () => {
 
   // As GlusterFS 10.3 says it, with `--xml` too.
   it('says which file or brick there is not', () => {
-    const files = [{ file: '/none', healed: false, reason: 'No such file or directory' }]
+    const none = { file: '/none', healed: false, reason: 'No such file or directory', errno: 2 }
+    const files = [{ ...none, stage: 'lookup' } as const]
     expect(resolvedText(files)).toBe('Lookup failed on /none:No such file or directory.\n')
     const missing = 'No such brick available in the volume.'
     const request = { policy: 'source-brick', brick: 'h:/x' } as const
@@ -114,16 +124,61 @@ describe('what is to be healed', () => {
 
   it('tells of all files of a brick with their number', () => {
     const files = [
-      { file: '/a', healed: true, reason: '' },
-      { file: '/b', healed: false, reason: 'Operation not permitted' },
+      { file: 'gfid:a', healed: true, reason: '', merged: true },
+      { file: 'gfid:b', healed: false, reason: 'Operation not permitted', errno: 1 },
+      { file: 'gfid:c', healed: false, reason: 'File not in split-brain' },
     ]
-    expect(resolvedText(files)).toBe('Healed /a.\nHealing /b failed: Operation not permitted.\n')
     expect(resolvedText(files, true)).toBe(
-      'Healed /a.\nHealing /b failed:Operation not permitted.\n' +
-        'Status: Connected\nNumber of healed entries: 1\n',
+      "'source-brick' option used on a directory (gfid:a). Performing conservative merge.\n" +
+        'Healed gfid:a.\nHealing gfid:b failed:Operation not permitted.\n' +
+        'Healing gfid:c failed: File not in split-brain.\n' +
+        'Status: Connected\nNumber of healed entries: 1\n\n',
+    )
+    const request = { policy: 'source-brick', brick: 'h:/x' } as const
+    expect(unresolvedText(request, 'Transport endpoint is not connected')).toBe(
+      'Status: Transport endpoint is not connected\nNumber of healed entries: -\n\n',
+    )
+  })
+
+  // Lines and exit statuses of GlusterFS 10.3.
+  it.each([
+    [{ stage: 'gfid', healed: true }, 'GFID split-brain resolved for file /f\n', 1],
+    [
+      { stage: 'gfid', reason: 'No bigger file' },
+      'Lookup failed on /f:Input/output error.\nNo bigger file for file /f\n',
+      1,
+    ],
+    [{ stage: 'refused', reason: 'not for directories.' }, 'not for directories.\n', 1],
+    [{ stage: 'lookup', errno: 5, reason: 'EIO' }, 'Lookup failed on /f:EIO.\n', 2],
+    [{ stage: 'lookup', errno: 2, reason: 'ENOENT' }, 'Lookup failed on /f:ENOENT.\n', 22],
+    [{ stage: 'lookup', errno: 22, reason: 'EINVAL' }, 'Lookup failed on /f:EINVAL.\n', 22],
+    [{ errno: 107, reason: 'ENOTCONN' }, 'Healing /f failed:ENOTCONN.\n', 107],
+  ] as const)('tells how far a file came: %j', (found, text, status) => {
+    const resolved = { file: '/f', healed: false, reason: '', ...found }
+    expect(resolvedText([resolved])).toBe(text)
+    expect(unhealedStatus(resolved)).toBe(status)
+  })
+
+  it('is counted, or was not asked for', () => {
+    const brick = { host: 'h', path: '/b' }
+    expect(countLines([{ ...brick, count: 3 }])).toEqual(['', 'Brick h:/b', 'Number of entries: 3'])
+    expect(countLines([{ ...brick, count: undefined }])).toEqual([
+      '',
+      'Brick h:/b',
+      'No gathered input for this brick',
+    ])
+  })
+
+  it('has an empty list in the XML of a failure', () => {
+    expect(healFailureXml('why', 5)).toMatch(
+      /<healInfo>\s*<bricks\/>\s*<\/healInfo>\s*<opRet>-1<\/opRet>\s*<opErrno>5<\/opErrno>/,
     )
   })
 })
+
+const CREATE_ARBITER =
+  'For arbiter configuration, replica count must be 2 and arbiter count must be 1. ' +
+  'The 3rd brick of the replica will be the arbiter'
 
 describe('words of bricks', () => {
   async function said(line: string, answer = 'n'): Promise<[number, string, string]> {
@@ -140,6 +195,15 @@ describe('words of bricks', () => {
   }
 
   it.each([
+    [
+      'volume heal v split-brain source-brick /f',
+      'Wrong brick type: /f, use <HOSTNAME>:<export-dir-abs-path>',
+    ],
+    ['volume create v replica 10.0.0.1:/b force', 'No bricks specified'],
+    ['volume create v replica h:/b force', 'replica count should be greater than 1'],
+    ['volume create v replica 2', ''],
+    ['volume create v replica 3 arbiter h:/a h:/b h:/c', CREATE_ARBITER],
+    ['volume create v replica 3 arbiter', CREATE_ARBITER],
     ['volume add-brick v replica 1 h:/b', 'replica count should be greater than 1'],
     [
       'volume add-brick v replica 2 arbiter 1 h:/b',

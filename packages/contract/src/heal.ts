@@ -83,8 +83,13 @@ export const healSettings = z.object({
   granular: z.boolean().optional(),
 })
 
-/** `paths=no`: without paths, which takes less time: for who only counts. */
-export const healInfoQuery = z.object({ paths: z.enum(['yes', 'no']).default('yes') })
+/** Which part of it, and how. */
+export const healInfoQuery = z.object({
+  /** `no`: without paths, which takes less time: for who only counts. */
+  paths: z.enum(['yes', 'no']).default('yes'),
+  /** Only what is in split-brain; refused where there are no copies to split. */
+  only: z.literal('split-brain').optional(),
+})
 
 /** Only the counts of the set that holds this brick (`HOST:/PATH`). */
 export const healCountQuery = z.object({ brick: z.string().optional() })
@@ -107,6 +112,12 @@ export const resolvedFile = z.object({
   healed: z.boolean(),
   /** Why not; empty when it is. */
   reason: z.string(),
+  /** `lookup`: not even found; `refused`: not by this policy; `gfid`: one name with several gfids. */
+  stage: z.enum(['lookup', 'refused', 'gfid']).optional(),
+  /** That of which `reason` is the text. */
+  errno: z.number().int().optional(),
+  /** A directory, though a brick was named: nothing of it is thrown away. */
+  merged: z.boolean().optional(),
 })
 export type ResolvedFileView = z.infer<typeof resolvedFile>
 

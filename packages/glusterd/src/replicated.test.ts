@@ -260,7 +260,7 @@ describe('the self-heal daemon', () => {
     await manager.heal.launch('one', 'index')
     await expect(manager.heal.launch('dist', 'full')).rejects.toMatchObject({
       code: 'HEAL_UNAVAILABLE',
-      message: 'Volume dist is not of type replicate or disperse',
+      message: 'Self-heal-daemon is disabled. Heal will not be triggered on volume dist',
     })
     await manager.heal.change('one', { enabled: false })
     await expect(manager.heal.launch('one', 'index')).rejects.toMatchObject({
@@ -271,6 +271,55 @@ describe('the self-heal daemon', () => {
     await expect(manager.heal.launch('one', 'index')).rejects.toMatchObject({
       message: 'Self-heal daemon is not running. Check self-heal daemon log file.',
     })
+  })
+})
+
+describe('switches of healing', () => {
+  // They were refused.
+  it('can be changed while the volume is stopped', async () => {
+    const manager = await houseAt()
+    await house.volume('one', ['a1', 'a2'], 2)
+    await manager.stop('one')
+    await manager.heal.change('one', { enabled: false })
+    await manager.heal.change('one', { granular: false })
+    await expect(manager.heal.change('one', { granular: true })).rejects.toThrow(
+      'one: Not able to fetch volfile from glusterd',
+    )
+    expect(manager.volume('one').options.slice(0, 2)).toEqual([
+      { key: 'cluster.self-heal-daemon', value: 'disable' },
+      { key: 'cluster.granular-entry-heal', value: 'disable' },
+    ])
+  })
+
+  it('are not those of volumes without copies', async () => {
+    const manager = await houseAt()
+    await house.volume('dist', ['d1'])
+    for (const settings of [{ enabled: true }, { enabled: false }, { granular: false }]) {
+      await expect(manager.heal.change('dist', settings)).rejects.toThrow('operation failed')
+    }
+    const noCopies =
+      'This command is supported for only volumes of replicate type. ' +
+      'Volume dist is not of type replicate'
+    await expect(manager.heal.change('dist', { granular: true })).rejects.toThrow(noCopies)
+    await expect(manager.heal.info('dist', true, 'split-brain')).rejects.toThrow(noCopies)
+    const request = { policy: 'latest-mtime', file: '/f' } as const
+    await expect(manager.heal.resolve('dist', request)).rejects.toThrow(noCopies)
+  })
+})
+
+describe('a split-brain', () => {
+  // `d4` was taken for `/d4`, and was healed.
+  it.each([
+    { policy: 'bigger-file', file: 'd4' },
+    { policy: 'latest-mtime', file: './d4' },
+    { policy: 'source-brick', brick: 'server1:/b', file: 'd4' },
+  ] as const)('of a file without a slash is not touched: $policy', async request => {
+    const manager = await houseAt()
+    await house.volume('one', ['a1', 'a2'], 2)
+    await expect(manager.heal.resolve('one', request)).rejects.toThrow(
+      "<FILE> must be absolute path w.r.t. the volume, starting with '/'",
+    )
+    expect(house.questions.asked).toEqual([])
   })
 })
 
@@ -322,9 +371,22 @@ describe('what is to be healed', () => {
       },
     ])
     expect(bricks[0]?.peer).not.toBe('')
+    const split = await manager.heal.info('one', true, 'split-brain')
+    expect(split.bricks.map(({ entries }) => entries)).toEqual([[], []])
     const counted = await manager.heal.info('one', false)
     expect(counted.bricks[1]?.entries).toMatchObject([{ path: null }])
     expect(house.questions.asked).toEqual([])
+  })
+
+  it('names bricks as people know them', async () => {
+    const manager = await asked()
+    const reason = 'one-client-1, one-client-9 missed changes that one-client-0 has'
+    house.processes.healers = [healer([{ ...entry, reason }])]
+    const { bricks } = await manager.heal.info('one')
+    const [first, second] = ['a1', 'a2'].map(name => `server1:${house.place(name).path}`)
+    expect(bricks[1]?.entries[0]?.reason).toBe(
+      `${second}, one-client-9 missed changes that ${first} has`,
+    )
   })
 
   it('is told by the daemon also while a brick is down', async () => {
@@ -464,7 +526,11 @@ describe('bricks of a replicated volume', () => {
     await house.volume('one', ['a1', 'a2', 'a3'], 3)
     const brick = house.place('a2')
     const commit = { brick, replacement: brick, step: 'commit', force: true } as const
-    await expect(manager.bricks.reset('one', commit)).rejects.toThrow(/must be stopped/)
+    for (const force of [true, false]) {
+      await expect(manager.bricks.reset('one', { ...commit, force })).rejects.toThrow(
+        /must be stopped/,
+      )
+    }
     await manager.bricks.reset('one', { brick, step: 'start' })
     expect(house.processes.bricks.has(brick.path)).toBe(false)
     await expect(
@@ -476,6 +542,17 @@ describe('bricks of a replicated volume', () => {
     expect(house.questions.asked).toEqual([{ kind: 'mark-empty', bricks: ['one-client-1'] }])
     const { bricks } = await manager.status('one', {})
     expect(bricks.map(each => each.online)).toEqual([true, true, true])
+  })
+
+  it('is reset where there are no other copies, too', async () => {
+    const manager = await houseAt()
+    await house.volume('dist', ['d1', 'd2'])
+    const brick = house.place('d2')
+    await manager.bricks.reset('dist', { brick, step: 'start' })
+    expect(house.processes.bricks.has(brick.path)).toBe(false)
+    await manager.bricks.reset('dist', { brick, replacement: brick, step: 'commit', force: true })
+    expect(house.processes.bricks.has(brick.path)).toBe(true)
+    expect(house.questions.asked).toEqual([])
   })
 })
 

@@ -6,6 +6,8 @@
 import {
   type AnyXlatorDefinition,
   type Env,
+  Errno,
+  errnoText,
   type Failure,
   type GraphEvent,
   type Log,
@@ -132,7 +134,7 @@ export class HealSession {
 
   /**
    * Resolves split-brains of a file, or of all that the bricks have noted. `brick` of the resolution
-   * is `HOST:/PATH`. Rejects when there is no such brick.
+   * is `HOST:/PATH`. Rejects when there is no such brick, or when it cannot say what it has noted.
    */
   async resolve(resolution: Resolution, file: string | undefined): Promise<readonly Resolved[]> {
     const named = this.#translated(resolution)
@@ -140,6 +142,12 @@ export class HealSession {
       named.policy === 'source-brick'
         ? this.#healers.filter(healer => healer.bricks.some(({ brick }) => brick === named.brick))
         : this.#healers
+    if (named.policy === 'source-brick' && file === undefined) {
+      const up = healers.some(({ bricks }) =>
+        bricks.some(each => each.brick === named.brick && each.up),
+      )
+      if (!up) throw new HealSessionError(errnoText(Errno.ENOTCONN))
+    }
     const answers = await Promise.all(healers.map(healer => healer.resolve(named, file)))
     if (file === undefined) return answers.flat()
     // A file lies in one set; the others say that they do not have it.

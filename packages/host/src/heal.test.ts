@@ -409,6 +409,16 @@ describe('a heal session', () => {
     ).rejects.toThrow('No such brick available in the volume.')
   })
 
+  it('does not know what a brick has noted that is down', async () => {
+    const seen: Seen = { calls: [], processes: [], nodeUuids: [] }
+    const session = await sessionOf(seen, ['two-client-2'])
+    const policy = { policy: 'source-brick', brick: 'server1:/bricks/2' } as const
+    await expect(session.resolve(policy, undefined)).rejects.toThrow(
+      'Transport endpoint is not connected',
+    )
+    expect(seen.calls).toEqual([])
+  })
+
   it('marks a brick as empty on its set', async () => {
     const seen: Seen = { calls: [], processes: [], nodeUuids: [] }
     const session = await sessionOf(seen)

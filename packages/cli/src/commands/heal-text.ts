@@ -73,41 +73,77 @@ export function stateCounts(
 
 /** What became of files; of all files of a brick, with their number behind. */
 export function resolvedText(files: readonly ResolvedFileView[], all = false): string {
-  const lines = files.map(each => {
-    const { file, healed, reason } = each
-    if (!all && isUnknownFile(each)) return `Lookup failed on ${file}:${reason}.\n`
-    if (healed) return `Healed ${file}.\n`
-    return all ? `Healing ${file} failed:${reason}.\n` : `Healing ${file} failed: ${reason}.\n`
-  })
+  const lines = files.flatMap(resolvedLines).map(line => `${line}\n`)
   if (!all) return lines.join('')
   const healed = files.filter(file => file.healed).length
-  return `${lines.join('')}Status: Connected\nNumber of healed entries: ${healed}\n`
+  return `${lines.join('')}Status: Connected\nNumber of healed entries: ${healed}\n\n`
 }
 
-/** The file was not found. */
-export function isUnknownFile({ healed, reason }: ResolvedFileView): boolean {
-  return !healed && reason === 'No such file or directory'
+function resolvedLines(resolved: ResolvedFileView): string[] {
+  const { file, healed, reason, stage, errno, merged } = resolved
+  switch (stage) {
+    case 'lookup':
+      return [`Lookup failed on ${file}:${reason}.`]
+    case 'refused':
+      return [reason]
+    case 'gfid':
+      if (healed) return [`GFID split-brain resolved for file ${file}`]
+      return [`Lookup failed on ${file}:Input/output error.`, `${reason} for file ${file}`]
+    case undefined: {
+      const how = `'source-brick' option used on a directory (${file}). Performing conservative merge.`
+      const head = merged === true ? [how] : []
+      if (healed) return [...head, `Healed ${file}.`]
+      return [...head, `Healing ${file} failed:${errno === undefined ? ' ' : ''}${reason}.`]
+    }
+  }
+}
+
+const ENOENT = 2
+const EIO = 5
+const EINVAL = 22
+
+/** The exit status for a file whose split-brain is still there. */
+export function unhealedStatus({ file, stage, errno }: ResolvedFileView): number {
+  if (stage !== 'lookup') return errno ?? 1
+  // GlusterFS looks for the parent of a path, and then says EINVAL; of two types, ENOENT.
+  if (errno === EIO || (errno === ENOENT && file.startsWith('gfid:'))) return ENOENT
+  return EINVAL
 }
 
 const NO_BRICK = 'No such brick available in the volume.'
 
+/** Of the brick that all files are to be taken from. */
+const BRICK_DOWN = 'Transport endpoint is not connected'
+
+/** The brick whose files were meant cannot say which. */
+export function isBrickDown(message: string): boolean {
+  return message === BRICK_DOWN
+}
+
 /** Why no file was even looked at. */
 export function unresolvedText(request: SplitBrainRequest, message: string): string {
+  if (isBrickDown(message)) return `Status: ${message}\nNumber of healed entries: -\n\n`
   if (request.policy !== 'source-brick' || message !== NO_BRICK) return `${message}\n`
   const line = `"${request.brick}"- ${message}\n`
   if (request.file !== undefined) return line
   return `${line}Status: Operation not permitted\nNumber of healed entries: -\n\n`
 }
 
+/** A brick's count; undefined: it was not asked for. */
+export type UngatheredCount = Omit<HealCountView, 'count'> & {
+  readonly count: number | null | undefined
+}
+
+const NOT_GATHERED = 'No gathered input for this brick'
+
 /** `heal V statistics heal-count`, without its first line. */
-export function countLines(counts: readonly HealCountView[]): string[] {
-  return counts.flatMap(({ host, path, count }) => [
-    '',
-    `Brick ${host}:${path}`,
-    ...(count === null
-      ? ['Status: Brick is not connected', 'No gathered input for this brick']
-      : [`Number of entries: ${count}`]),
-  ])
+export function countLines(counts: readonly UngatheredCount[]): string[] {
+  return counts.flatMap(({ host, path, count }) => {
+    const head = ['', `Brick ${host}:${path}`]
+    if (count === undefined) return [...head, NOT_GATHERED]
+    if (count === null) return [...head, 'Status: Brick is not connected', NOT_GATHERED]
+    return [...head, `Number of entries: ${count}`]
+  })
 }
 
 /** `heal V statistics`, without its first line. */

@@ -30,6 +30,12 @@ export function parseHealWords(words: readonly string[]): HealWords {
   return parsed
 }
 
+/** Throws UsageError unless it is `HOST:/PATH`. */
+function brickWord(word: string): string {
+  if (/^.+:\//.test(word)) return word
+  throw new UsageError(`Wrong brick type: ${word}, use <HOSTNAME>:<export-dir-abs-path>`)
+}
+
 type Parser = (rest: readonly string[]) => HealWords | undefined
 
 /** A verb without words behind it. */
@@ -50,7 +56,8 @@ const WORDS: Readonly<Record<string, Parser>> = {
     if (word === undefined) return { kind: 'statistics' }
     if (word !== 'heal-count' || more.length > 0) return undefined
     if (key === undefined) return { kind: 'counts', brick: undefined }
-    return key === 'replica' && brick !== undefined ? { kind: 'counts', brick } : undefined
+    if (key !== 'replica' || brick === undefined) return undefined
+    return { kind: 'counts', brick: brickWord(brick) }
   },
   info: ([word = '', ...more]) => {
     const form = FORMS[word]
@@ -59,7 +66,8 @@ const WORDS: Readonly<Record<string, Parser>> = {
   'split-brain': ([policy, first, file, ...more]) => {
     if (first === undefined || more.length > 0) return undefined
     if (policy === 'source-brick') {
-      const request = { policy, brick: first, ...(file === undefined ? {} : { file }) } as const
+      const brick = brickWord(first)
+      const request = { policy, brick, ...(file === undefined ? {} : { file }) } as const
       return { kind: 'resolve', request }
     }
     if (file !== undefined || (policy !== 'bigger-file' && policy !== 'latest-mtime')) {

@@ -16,8 +16,9 @@ export function healInfoXml(bricks: readonly BrickHealView[], form: HealInfoForm
   return cliDocument([body, ...resultElements({ ret: 0, errno: 0, message: '' })])
 }
 
-export function healFailureXml(message: string): string {
-  return cliDocument(resultElements({ ret: -1, errno: 0, message }))
+export function healFailureXml(message: string, errno: number): string {
+  const body = element('healInfo', [element('bricks')])
+  return cliDocument([body, ...resultElements({ ret: -1, errno, message })])
 }
 
 function brickElement(brick: BrickHealView, form: HealInfoForm): XmlElement {

@@ -9,6 +9,7 @@ import type {
   HealInfoView,
   SplitBrainAnswer,
   SplitBrainRequest,
+  VolumeView,
 } from '@ashlar/contract'
 import { RefusedError, segment } from '../api-client.ts'
 import { type Command, type CommandInput, UsageError } from '../command.ts'
@@ -18,8 +19,10 @@ import {
   crawlLines,
   type HealInfoForm,
   healInfoText,
-  isUnknownFile,
+  isBrickDown,
   resolvedText,
+  type UngatheredCount,
+  unhealedStatus,
   unresolvedText,
 } from './heal-text.ts'
 import { parseHealWords } from './heal-words.ts'
@@ -28,15 +31,25 @@ import { healFailureXml, healInfoXml } from './heal-xml.ts'
 const FAILED = 'Volume heal failed.'
 const HINT = 'Use heal info commands to check status.'
 
-/** Exit status of the heal program for a file that is not there: EINVAL. */
-const NO_SUCH_FILE = 22
-
 /** Exit statuses of GlusterFS's heal program: negative errno values, modulo 256. */
 const INFO_STATUS: Readonly<Record<string, number>> = {
   VOLUME_NOT_FOUND: 254,
   VOLUME_NOT_STARTED: 251,
   HEAL_UNAVAILABLE: 234,
 }
+
+/** What its documents say: ENOENT, EIO, EINVAL. */
+const INFO_ERRNO: Readonly<Record<string, number>> = {
+  VOLUME_NOT_FOUND: 2,
+  VOLUME_NOT_STARTED: 5,
+  HEAL_UNAVAILABLE: 22,
+}
+
+/** Its exit status when the brick is down that all files were to be taken from. */
+const ENOTCONN = 107
+
+/** Its exit status when the form of the indices is not changed because they are not empty: EAGAIN. */
+const UNHEALED_STATUS = 11
 
 export const volumeHeal: Command = async input => {
   const [volume, ...rest] = input.words
@@ -59,12 +72,7 @@ export const volumeHeal: Command = async input => {
         input.api.patch(base, { enabled: words.on }),
       )
     case 'granular':
-      return operation(
-        input,
-        volume,
-        `${words.on ? 'Enable' : 'Disable'} granular entry heal`,
-        () => input.api.patch(base, { granular: words.on }),
-      )
+      return granular(input, { volume, base, on: words.on })
     case 'statistics':
       return operation(
         input,
@@ -74,15 +82,56 @@ export const volumeHeal: Command = async input => {
         { lines: crawlLines },
       )
     case 'counts': {
-      const query = words.brick === undefined ? '' : `?brick=${encodeURIComponent(words.brick)}`
+      const { brick } = words
+      if (brick !== undefined) return countsOfSet(input, volume, brick)
       return operation(
         input,
         volume,
         'Gathering count of entries to be healed',
-        () => input.api.get<HealCountView[]>(`${base}/counts${query}`),
+        () => input.api.get<HealCountView[]>(`${base}/counts`),
         { lines: countLines },
       )
     }
+  }
+}
+
+/** Counts of the set with `brick` only; all bricks are listed, even when there is no such set. */
+function countsOfSet(input: CommandInput, name: string, brick: string): Promise<number> {
+  const { api } = input
+  const base = `/volumes/${segment(name)}`
+  const ask = async (): Promise<UngatheredCount[]> => {
+    const counts = await api
+      .get<HealCountView[]>(`${base}/heal/counts?brick=${encodeURIComponent(brick)}`)
+      .catch((error: unknown) => {
+        if (error instanceof RefusedError && error.body.code === 'BRICK_NOT_FOUND') return []
+        throw error
+      })
+    const { bricks } = await api.get<VolumeView>(base)
+    return bricks.map(({ host, path }) => {
+      const found = counts.find(count => count.host === host && count.path === path)
+      return found ?? { host, path, count: undefined }
+    })
+  }
+  return operation(input, name, 'Gathering count of entries to be healed per replica', ask, {
+    lines: countLines,
+  })
+}
+
+/** Switching it on is a matter of GlusterFS's heal program, which complains in its own way. */
+async function granular(
+  input: CommandInput,
+  { volume, base, on }: { readonly volume: string; readonly base: string; readonly on: boolean },
+): Promise<number> {
+  const phrase = `${on ? 'Enable' : 'Disable'} granular entry heal`
+  const call = (): Promise<VolumeView> => input.api.patch(base, { granular: on })
+  if (!on) return operation(input, volume, phrase, call)
+  try {
+    const answer = await call()
+    return await operation(input, volume, phrase, () => Promise.resolve(answer))
+  } catch (error) {
+    const status = refused(input, error, false)
+    const unhealed = error instanceof RefusedError && /^One or more/.test(error.body.message)
+    return unhealed ? UNHEALED_STATUS : status
   }
 }
 
@@ -117,7 +166,7 @@ async function operation<T>(
 async function info(input: CommandInput, base: string, form: HealInfoForm): Promise<number> {
   const { terminal, options } = input
   try {
-    const query = form === 'summary' ? '?paths=no' : ''
+    const query = { all: '', summary: '?paths=no', 'split-brain': '?only=split-brain' }[form]
     const answer = await input.api.get<HealInfoView>(`${base}${query}`)
     if (options.format === 'json') terminal.out(JSON.stringify(healInfoJson(answer, form)))
     else if (options.format === 'xml') terminal.out(healInfoXml(answer.bricks, form))
@@ -137,15 +186,13 @@ async function resolve(
   try {
     const answer = await input.api.post<SplitBrainAnswer>(`${base}/split-brain`, request)
     const all = request.policy === 'source-brick' && request.file === undefined
-    const failed = !all && !answer.files.every(file => file.healed)
+    const unhealed = all ? undefined : answer.files.find(file => !file.healed)
     if (options.format === 'json') terminal.out(JSON.stringify(answer))
     else {
       terminal.print(resolvedText(answer.files, all))
-      if (!failed) terminal.out('')
-      else if (options.format !== 'xml') terminal.out(FAILED)
+      if (unhealed !== undefined && options.format !== 'xml') terminal.out(FAILED)
     }
-    if (!failed) return 0
-    return answer.files.some(isUnknownFile) ? NO_SUCH_FILE : 1
+    return unhealed === undefined ? 0 : unhealedStatus(unhealed)
   } catch (error) {
     return unresolved(input, request, error)
   }
@@ -161,17 +208,18 @@ function unresolved(input: CommandInput, request: SplitBrainRequest, error: unkn
     terminal.print(unresolvedText(request, message))
     if (options.format !== 'xml') terminal.out(FAILED)
   }
-  return INFO_STATUS[code] ?? exitStatus
+  return isBrickDown(message) ? ENOTCONN : (INFO_STATUS[code] ?? exitStatus)
 }
 
 /** The heal program complains on standard output. */
-function refused(input: CommandInput, error: unknown): number {
+function refused(input: CommandInput, error: unknown, xml = true): number {
   if (!(error instanceof RefusedError)) throw error
   const { terminal, options } = input
   const { code, message, exitStatus } = error.body
   if (options.format === 'json') terminal.out(JSON.stringify({ error: error.body }))
-  else if (options.format === 'xml') terminal.out(healFailureXml(message))
-  else {
+  else if (options.format === 'xml' && xml) {
+    terminal.out(healFailureXml(message, INFO_ERRNO[code] ?? 0))
+  } else {
     terminal.out(message)
     terminal.out(FAILED)
   }

@@ -39,7 +39,7 @@ function readingRoutes(api: Api, manager: Manager): void {
         response: { 200: healInfo, ...failures },
       },
     },
-    request => manager.heal.info(request.params.name, request.query.paths === 'yes'),
+    ({ params, query }) => manager.heal.info(params.name, query.paths === 'yes', query.only),
   )
   api.get(
     '/volumes/:name/heal/counts',

@@ -50,20 +50,30 @@ export class HealCommands {
     await this.#ask(volume, operation)
   }
 
-  /** What is to be healed, and why it is not yet. */
-  async info(name: string, paths = true): Promise<HealInfoView> {
-    const volume = this.#lookedAt(name)
+  /** What is to be healed (or only what is in split-brain), and why it is not yet. */
+  async info(name: string, paths = true, only?: 'split-brain'): Promise<HealInfoView> {
+    const volume = only === undefined ? this.#lookedAt(name) : this.#lookedAtCopies(name)
+    const bricks = (await this.#infoOf(volume, paths)).map(brick => ({
+      ...brick,
+      entries: brick.entries
+        .filter(({ state }) => only === undefined || state === only)
+        .map(entry => ({ ...entry, reason: bricksNamed(volume, entry.reason) })),
+    }))
+    return { volume: name, bricks }
+  }
+
+  async #infoOf(volume: Volume, paths: boolean): Promise<BrickHealView[]> {
+    const { name } = volume
     const told = await this.#infoOfDaemon(volume, paths)
-    if (told !== undefined) return { volume: name, bricks: told }
+    if (told !== undefined) return told
     const question = { kind: 'info', paths } as const
     const answer = infoAnswer.parse(await this.#desk.parts.healProgram.run(name, question))
-    const bricks = answer.bricks.map(brick => {
+    return answer.bricks.map(brick => {
       const known = volume.bricks.find(
         each => each.hostname === brick.host && each.path === brick.path,
       )
       return { ...brick, peer: known?.peer ?? '' }
     })
-    return { volume: name, bricks }
   }
 
   /**
@@ -123,12 +133,21 @@ export class HealCommands {
 
   /** Decides which copies win. */
   async resolve(name: string, request: SplitBrainRequest): Promise<SplitBrainAnswer> {
-    this.#lookedAt(name)
+    const volume = this.#lookedAtCopies(name)
+    const { file } = request
+    if (file !== undefined && !/^(\/|gfid:)/.test(file)) {
+      throw new ManagementError(
+        'REQUEST_INVALID',
+        "<FILE> must be absolute path w.r.t. the volume, starting with '/'",
+      )
+    }
     const question =
       request.policy === 'source-brick'
         ? { kind: request.policy, brick: request.brick, file: request.file }
         : { kind: request.policy, file: request.file }
-    return splitBrainAnswer.parse(await this.#desk.parts.healProgram.run(name, question))
+    const answer = splitBrainAnswer.parse(await this.#desk.parts.healProgram.run(name, question))
+    const files = answer.files.map(each => ({ ...each, reason: bricksNamed(volume, each.reason) }))
+    return { files }
   }
 
   /** How much the bricks have noted; of `brick`'s set only, when it is given. */
@@ -169,12 +188,14 @@ export class HealCommands {
     settings: { enabled?: boolean | undefined; granular?: boolean | undefined },
   ): Promise<VolumeView> {
     return this.#desk.exclusively(async () => {
-      const volume = this.#startedVolume(name)
-      const options = new Map(volume.options)
       const { enabled, granular } = settings
+      const volume = granular === true ? this.#lookedAtCopies(name) : this.#desk.find(name)
+      if (!canHeal(volume) || (granular === false && volume.kind !== 'replicate')) {
+        throw new ManagementError('HEAL_UNAVAILABLE', 'operation failed')
+      }
+      const options = new Map(volume.options)
       if (enabled !== undefined) options.set(healSwitch(volume), switchWord(enabled))
       if (granular !== undefined) {
-        refuseDisperse(volume)
         if (granular) await this.#refuseUnhealed(name)
         options.set('cluster.granular-entry-heal', switchWord(granular))
       }
@@ -189,18 +210,18 @@ export class HealCommands {
   /** What is noted in the other form would be missed. */
   async #refuseUnhealed(name: string): Promise<void> {
     const { bricks } = await this.info(name)
-    if (bricks.some(brick => !brick.connected)) {
+    if (bricks.some(brick => brick.entries.length > 0)) {
       throw new ManagementError(
         'HEAL_UNAVAILABLE',
-        'One or more bricks could be down. Please execute the command again after bringing all ' +
-          'bricks online and finishing any pending heals',
+        'One or more entries need heal. Please execute the command again after there are no ' +
+          'entries to be healed',
       )
     }
-    if (bricks.every(brick => brick.entries.length === 0)) return
+    if (bricks.every(brick => brick.connected)) return
     throw new ManagementError(
       'HEAL_UNAVAILABLE',
-      'One or more entries need heal. Please execute the command again after there are no ' +
-        'entries to be healed',
+      'One or more bricks could be down. Please execute the command again after bringing all ' +
+        'bricks online and finishing any pending heals',
     )
   }
 
@@ -210,10 +231,7 @@ export class HealCommands {
       throw new ManagementError('VOLUME_NOT_STARTED', `Volume ${name} is not started.`)
     }
     if (canHeal(volume)) return volume
-    throw new ManagementError(
-      'HEAL_UNAVAILABLE',
-      `Volume ${name} is not of type replicate or disperse`,
-    )
+    throw isDisabled(volume)
   }
 
   #lookedAt(name: string): Volume {
@@ -232,14 +250,15 @@ export class HealCommands {
     )
   }
 
+  #lookedAtCopies(name: string): Volume {
+    const volume = this.#desk.find(name)
+    if (volume.status !== 'started') return this.#lookedAt(name)
+    refuseNoCopies(volume)
+    return volume
+  }
+
   async #ask(volume: Volume, operation: number): Promise<Dict> {
-    const { name } = volume
-    if (!healIsEnabled(volume)) {
-      throw new ManagementError(
-        'HEAL_UNAVAILABLE',
-        `Self-heal-daemon is disabled. Heal will not be triggered on volume ${name}`,
-      )
-    }
+    if (!healIsEnabled(volume)) throw isDisabled(volume)
     const answer = await this.#desk.parts.healer.ask(healRequest(volume, operation), ANSWER_MS_MAX)
     if (answer !== undefined && answer.ret >= 0) return answer.output
     throw new ManagementError(
@@ -261,4 +280,29 @@ function refuseDisperse(volume: Volume): void {
     'This command is supported for only volume of replicated type. ' +
       `Volume ${volume.name} is not of type replicate`,
   )
+}
+
+function refuseNoCopies(volume: Volume): void {
+  if (volume.kind === 'replicate') return
+  throw new ManagementError(
+    'HEAL_UNAVAILABLE',
+    'This command is supported for only volumes of replicate type. ' +
+      `Volume ${volume.name} is not of type replicate`,
+  )
+}
+
+/** Of volumes without copies, too. */
+function isDisabled({ name }: Volume): ManagementError {
+  return new ManagementError(
+    'HEAL_UNAVAILABLE',
+    `Self-heal-daemon is disabled. Heal will not be triggered on volume ${name}`,
+  )
+}
+
+/** `HOST:/PATH` in place of the translators' names, which only volfiles show. */
+function bricksNamed(volume: Volume, reason: string): string {
+  return reason.replaceAll(/[\w-]+-client-\d+/g, id => {
+    const brick = volume.bricks.find(each => each.id === id)
+    return brick === undefined ? id : `${brick.hostname}:${brick.path}`
+  })
 }

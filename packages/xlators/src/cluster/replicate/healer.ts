@@ -57,7 +57,19 @@ export interface Resolved {
   readonly outcome: 'healed' | 'failed'
   /** Why it failed, as GlusterFS says it (`File not in split-brain`, `No bigger file` …). */
   readonly reason: string
+  /** How far it came; absent: to a heal. */
+  readonly stage?: ResolveStage
+  /** That of which `reason` is the text. */
+  readonly errno?: number
+  /** A directory, though a brick was named: nothing of it is thrown away. */
+  readonly merged?: boolean
 }
+
+/**
+ * `lookup`: the file was not even found; `refused`: the policy says nothing of such files; `gfid`: it
+ * was one name with several gfids.
+ */
+export type ResolveStage = 'lookup' | 'refused' | 'gfid'
 
 export interface Healer {
   /** Name of the translator, `vol-replicate-0`. */

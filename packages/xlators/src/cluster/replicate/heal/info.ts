@@ -7,7 +7,7 @@
 import { failure, type Failure, Errno, type Gfid } from '@ashlar/core'
 import { type BrickChangelog, ChangeKind, isZero } from '../changelog.ts'
 import type { BrickHealInfo, HealEntry, HealInfoWanted, HealState } from '../healer.ts'
-import { type Members, NOBODY, only } from '../members.ts'
+import { type Members, NOBODY, only, size } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import {
   brickNames,
@@ -170,7 +170,8 @@ function accusation(set: ReplicaSet, copies: Copies, state: HealState): string {
     return `${brickNames(set, blamed.accusers | blamed.accused)} accuse each other, so none is known to be right`
   }
   if (blamed.accused !== NOBODY) {
-    return `${brickNames(set, blamed.accused)} missed changes that ${brickNames(set, blamed.accusers)} has`
+    const have = size(blamed.accusers) === 1 ? 'has' : 'have'
+    return `${brickNames(set, blamed.accused)} missed changes that ${brickNames(set, blamed.accusers)} ${have}`
   }
   const dirty = logs.some(log => log !== undefined && !isZero(log.dirty))
   return dirty ? 'an operation was cut off' : 'the copies differ'

@@ -251,7 +251,7 @@ it('leaves two files of one name alone, and says so (gfid mismatch)', async () =
   expect(root?.reason).toContain('gfid mismatch')
   const policy = { policy: 'bigger-file' } as const
   expect(await healer.resolve(policy, '/f')).toEqual([
-    { file: '/f', outcome: 'healed', reason: 'GFID split-brain resolved' },
+    { file: '/f', outcome: 'healed', reason: '', stage: 'gfid' },
   ])
   healer.healIndex()
   await until('nothing is pending', HEAL_MS, async () => isHealed(healer))

@@ -297,9 +297,9 @@ describe('split-brains', () => {
     const [policy, first = '', second] = words
     if (policy === 'source-brick') {
       const brick = bricks.childName(Number(first.at(-1)) - 1)
-      return print(await healer.resolve({ policy, brick }, second), second === undefined)
+      return print(await healer.resolve({ policy, brick }, second))
     }
-    return print(await healer.resolve({ policy } as Resolution, first), false)
+    return print(await healer.resolve({ policy } as Resolution, first))
   }
 
   /**
@@ -309,17 +309,21 @@ describe('split-brains', () => {
   function printedLines(stdout: string): string[] {
     return stdout
       .split('\n')
-      .filter(line => /^(Heal|GFID|Lookup failed on (?!gfid:))/.test(line))
+      .filter(line => /^(Heal|GFID|'source-brick'|Lookup failed on (?!gfid:))/.test(line))
       .toSorted()
   }
 
-  function print(files: Awaited<ReturnType<SetHealer['resolve']>>, all: boolean): string[] {
+  function print(files: Awaited<ReturnType<SetHealer['resolve']>>): string[] {
     return files
-      .map(({ file, outcome, reason }) => {
-        if (outcome === 'healed')
-          return reason === '' ? `Healed ${file}.` : `${reason} for file ${file}`
-        if (reason === 'No such file or directory') return `Lookup failed on ${file}:${reason}.`
-        return `Healing ${file} failed:${all ? '' : ' '}${reason}.`
+      .flatMap(({ file, outcome, reason, stage, errno, merged }) => {
+        const merge =
+          `'source-brick' option used on a directory (${file}). ` + 'Performing conservative merge.'
+        const head = merged === true ? [merge] : []
+        if (stage === 'lookup') return [`Lookup failed on ${file}:${reason}.`]
+        if (outcome === 'failed')
+          return [...head, `Healing ${file} failed:${errno === undefined ? ' ' : ''}${reason}.`]
+        if (stage === 'gfid') return [`GFID split-brain resolved for file ${file}`]
+        return [...head, `Healed ${file}.`]
       })
       .toSorted()
   }
