@@ -130,7 +130,7 @@ async function granular(
     return await operation(input, volume, phrase, () => Promise.resolve(answer))
   } catch (error) {
     const status = refused(input, error, false)
-    const unhealed = error instanceof RefusedError && /^One or more/.test(error.body.message)
+    const unhealed = error instanceof RefusedError && error.body.message.startsWith('One or more')
     return unhealed ? UNHEALED_STATUS : status
   }
 }
