@@ -70,7 +70,8 @@ export function makePlan(seed: number, wishes: PlanWishes = {}): Plan {
   const crowded = shape === 'crowd'
   const granular = dice.chance(0.7)
   const options: Record<string, string> = {
-    'quorum-type': quorum ? 'auto' : 'none',
+    // Users of more than two copies say nothing, and have a quorum.
+    ...(setSize > 2 ? {} : { 'quorum-type': quorum ? 'auto' : 'none' }),
     'granular-entry-heal': granular ? 'yes' : 'no',
     'use-anonymous-inode': dice.chance(0.8) ? 'yes' : 'no',
     'heal-timeout': '60',
