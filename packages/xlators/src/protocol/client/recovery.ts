@@ -69,6 +69,8 @@ export function appendsUnopened({ fds }: Link, fd: Fd): boolean {
  * again (`afr_fix_open`, afr-open.c). 0, or why it cannot be.
  */
 export function openLate(link: Link, fd: Fd): Promise<Errno> {
+  // Before that `recover` opens what there is.
+  if (!link.peer.ready) return Promise.resolve(Errno.ENOTCONN)
   let remote = link.fds.get(fd)
   if (remote === undefined) {
     remote = new RemoteFd(fd.inode.gfid, FD_LOST, fd.flags, false)
