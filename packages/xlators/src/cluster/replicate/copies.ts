@@ -30,6 +30,7 @@ import { type CopyAnswer, type InodeState, interpret, type Interpretation } from
 import { first, has, indices, type Members, NOBODY, only, without } from './members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import { superFastHash } from './read-hash.ts'
+import type { SplitBrainChoices } from './split-brain-choice.ts'
 import { gfidLoc } from './transaction/lock-calls.ts'
 
 const INODELK_COUNT = 'glusterfs.inodelk-count'
@@ -61,15 +62,17 @@ export type ReadKind = 'data' | 'metadata'
 export class Copies {
   readonly #set: ReplicaSet
   readonly #states: ContextKey<InodeState>
+  readonly #choices: SplitBrainChoices
   readonly agreement: Agreement
   /** Bricks of this host. */
   #local: Members = NOBODY
   /** Reads under way, by child. */
   readonly #reading: number[]
 
-  constructor(set: ReplicaSet, states: ContextKey<InodeState>) {
+  constructor(set: ReplicaSet, states: ContextKey<InodeState>, choices: SplitBrainChoices) {
     this.#set = set
     this.#states = states
+    this.#choices = choices
     this.agreement = new Agreement(set)
     this.#reading = Array.from({ length: set.count }, () => 0)
   }
@@ -244,6 +247,8 @@ export class Copies {
   order(state: InodeState, inode: Inode, ctx: Ctx, kind: ReadKind): number[] {
     const up = this.#set.up
     const both = state.data & state.metadata & up
+    const wanted = both === NOBODY ? this.chosenBy(inode, up) : undefined
+    if (wanted !== undefined) return [wanted]
     const attributes = state.metadata & up
     const directory = inode.isDirectory
     if (state.disputed && !directory) return []
@@ -254,6 +259,12 @@ export class Copies {
     if (usable === NOBODY) return []
     const chosen = this.choose(usable, inode, ctx)
     return [chosen, ...indices(without(usable, only(chosen)))]
+  }
+
+  /** The one of `members` that a user has chosen to read, for want of a good one. */
+  chosenBy(inode: Inode, members: Members): number | undefined {
+    const index = this.#choices.of(inode)
+    return index !== undefined && has(members, index) ? index : undefined
   }
 
   /** One of `members`, by the volume's policy. */

@@ -13,6 +13,7 @@ import {
   failure,
   type FopArgs,
   type Gfid,
+  gfidText,
   type GraphEvent,
   type Inode,
   inodeLoc,
@@ -44,6 +45,7 @@ import { EntryTransactions, parentLoc } from './transaction/entry.ts'
 import { EntryLocking, type Lockee } from './transaction/entry-locking.ts'
 import type { FileLock } from './transaction/file-lock.ts'
 import { MetadataTransactions } from './transaction/metadata.ts'
+import { type Choice, SplitBrainChoices } from './split-brain-choice.ts'
 import { isReserved, Xattrs } from './xattrs.ts'
 
 /** How long the end of a graph waits for bricks that do not answer. */
@@ -52,6 +54,7 @@ const STOP_MS = 3000
 class Replicate implements HealingXlator {
   readonly healer: SetHealer
   readonly #set: ReplicaSet
+  readonly #choices: SplitBrainChoices
   readonly #copies: Copies
   readonly #locking: EntryLocking
   readonly #entries: EntryTransactions
@@ -69,7 +72,8 @@ class Replicate implements HealingXlator {
     }
     const set = new ReplicaSet(self)
     this.#set = set
-    this.#copies = new Copies(set, self.contextKey<InodeState>())
+    this.#choices = new SplitBrainChoices(set, self.contextKey<Choice>())
+    this.#copies = new Copies(set, self.contextKey<InodeState>(), this.#choices)
     this.#locking = new EntryLocking(set, self.contextKey<DirectoryLock>())
     this.#entries = new EntryTransactions(set, this.#copies, this.#locking)
     this.#data = new DataTransactions(set, this.#copies, self.contextKey<FileLock>())
@@ -96,6 +100,7 @@ class Replicate implements HealingXlator {
   /** What is dirty is made clean before the connections end, if the bricks let it. */
   async stop(): Promise<void> {
     this.healer.stop()
+    this.#choices.stop()
     await Promise.race([this.#set.idle.drain(), delay(this.#set.env.clock, STOP_MS)])
   }
 
@@ -239,14 +244,14 @@ class Replicate implements HealingXlator {
   }
 
   async setxattr(ctx: Ctx, args: FopArgs['setxattr']): Promise<Reply<'setxattr'>> {
-    const special = await this.#setSpecial(ctx, args)
+    const special = await this.#setSpecial(ctx, args.loc.inode, args)
     if (special !== undefined) return special
     const once = args.flags !== 0
     return this.#change<'setxattr'>(ctx, args.loc.inode, { fop: 'setxattr', args }, once)
   }
 
   async fsetxattr(ctx: Ctx, args: FopArgs['fsetxattr']): Promise<Reply<'fsetxattr'>> {
-    const special = await this.#setSpecial(ctx, args)
+    const special = await this.#setSpecial(ctx, args.fd.inode, args)
     if (special !== undefined) return special
     const once = args.flags !== 0
     return this.#change<'fsetxattr'>(ctx, args.fd.inode, { fop: 'fsetxattr', args }, once)
@@ -420,11 +425,16 @@ class Replicate implements HealingXlator {
   /** The virtual xattrs, and those that only replicate itself writes. */
   async #setSpecial(
     ctx: Ctx,
-    args: { dict: FopArgs['setxattr']['dict'] },
+    inode: Inode,
+    { dict }: Pick<FopArgs['setxattr'], 'dict'>,
   ): Promise<Reply<'setxattr'> | undefined> {
     if (ctx.pid < 0) return undefined
-    for (const key of args.dict.keys()) if (isReserved(key)) return failure(Errno.EPERM)
-    return undefined
+    for (const key of dict.keys()) if (isReserved(key)) return failure(Errno.EPERM)
+    return this.#choices.command(ctx, inode, dict, async (resolution, { gfid }) => {
+      const [resolved] = await this.healer.resolve(resolution, `gfid:${gfidText(gfid)}`)
+      this.#copies.forget(inode)
+      return resolved
+    })
   }
 
   /** A name, as the object of an entry operation. */

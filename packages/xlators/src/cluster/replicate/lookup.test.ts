@@ -65,3 +65,26 @@ it.each([
   })
   expect(errnoOf(await other.volume.lookup('/file'))).toBe(errno)
 })
+
+it('tells the size by those whose data is good, though other ones have the attributes', async () => {
+  await bricks.write('/file', 'short')
+  for (const index of [1, 2]) {
+    await bricks.overwrite(index, '/file', 'longer by now')
+    await bricks.blame(index, '/file', 0, [1, 0, 0])
+  }
+  good(await bricks.brick(0).setattr('/file', SetAttr.MODE, { mode: 0o600 }))
+  for (const index of [1, 2]) await bricks.blame(0, '/file', index, [0, 1, 0])
+  const { stat } = good(await client.volume.lookup('/file'))
+  expect([stat.mode & 0o777, stat.size]).toEqual([0o600, 13])
+})
+
+it('tells the size of the longest copy when no one can be read', async () => {
+  const other = await bricks.join(replicate, {
+    'data-self-heal': 'off',
+    'read-subvolume-index': '0',
+  })
+  await bricks.write('/file', '')
+  await bricks.overwrite(2, '/file', 'not empty')
+  for (const index of [0, 1, 2]) await bricks.blame(index, '/file', (index + 1) % 3, [1, 0, 0])
+  expect(good(await other.volume.lookup('/file')).stat.size).toBe(9)
+})

@@ -270,10 +270,30 @@ function conclude(
   const both = there & found.data & found.metadata
   const attributes = there & found.metadata
   const good = both !== NOBODY ? both : attributes !== NOBODY ? attributes : data
-  const chosen = copies.choose(good, any.stat, ctx)
+  const wanted = both === NOBODY ? copies.chosenBy(inode, data) : undefined
+  const chosen = wanted ?? copies.choose(good, any.stat, ctx)
   const reply = round.replies[chosen] as LookupReply
   if (found.needsHeal) reply.xdata?.delete(CONTENT)
-  return attributes === NOBODY ? withArbiter(set, round, reply) : reply
+  if (both !== NOBODY || wanted !== undefined) return reply
+  const shown = attributes === NOBODY ? withArbiter(set, round, reply) : reply
+  const sizes = there & found.data
+  return withLongest(round, shown, sizes === NOBODY ? data : sizes)
+}
+
+/**
+ * No copy is good in everything: the file is as long as the longest of `members`. Taken to be shorter
+ * it would be read as far as that, and a split-brain without data on one side not be asked for at all.
+ */
+function withLongest(round: Round, reply: LookupReply, members: Members): LookupReply {
+  let longest = reply.stat
+  if (!longest.isRegular) return reply
+  for (const index of indices(members)) {
+    const other = round.replies[index]
+    if (other?.ok !== true || !other.stat.isRegular) continue
+    if (longest === reply.stat || other.stat.size > longest.size) longest = other.stat
+  }
+  const { size, blocks } = longest
+  return { ...reply, stat: Object.assign(new Iatt(), reply.stat, { size, blocks }) }
 }
 
 /** No copy with data has good attributes: an arbiter that has them tells all that is not of the data. */
