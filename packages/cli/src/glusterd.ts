@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { type Env, openLog, parseLogLevel, systemClock, systemRandom } from '@ashlar/core'
 import { Glusterd, resolveSettings, type Settings } from '@ashlar/glusterd'
 import { redirectErrors } from '@ashlar/host'
+import { setPatience } from '@ashlar/sys'
 import { tcpNetwork } from '@ashlar/transport'
 import type { Terminal } from './terminal.ts'
 import { processTerminal } from './terminal.ts'
@@ -121,7 +122,7 @@ async function serve(flags: Flags, terminal: Terminal): Promise<number> {
   const env: Env = {
     clock: systemClock,
     random: systemRandom(),
-    network: tcpNetwork(),
+    network: tcpNetwork(setPatience),
     log: openLog({ area: 'glusterd', level, file: logFile }),
   }
   const pidFile = flags['pid-file'] ?? join(dirname(settings.runDirectory), 'glusterd.pid')

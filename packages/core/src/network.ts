@@ -38,6 +38,21 @@ export interface StreamHandler {
   closed(reason: string): void
 }
 
+/** When a peer that is silent counts as gone, in seconds, as tcp(7) has it. */
+export interface Patience {
+  /** Silence after what was sent to it; 0: as long as the system tries (about 15 minutes). */
+  readonly unacknowledged: number
+  /** Silence when there is nothing to send, before it is probed. */
+  readonly idle: number
+  /** Between two probes. */
+  readonly interval: number
+  /** So many probes without an answer end the connection. */
+  readonly probes: number
+}
+
+/** GlusterFS's (rpc/rpc-transport/socket/src/socket.c, xlators/protocol/server/src/server.c). */
+export const DEFAULT_PATIENCE: Patience = { unacknowledged: 42, idle: 20, interval: 2, probes: 9 }
+
 export interface Stream {
   /** The peer: a TCP address, or the path of the unix socket that was connected to. */
   readonly remote: Address
@@ -51,6 +66,8 @@ export interface Stream {
   resume(): void
   /** Ends the connection at once: what is still queued may be lost. */
   close(): void
+  /** Absent where peers do not vanish: in one process, on one machine. */
+  setPatience?(patience: Patience): void
 }
 
 export interface Listener {

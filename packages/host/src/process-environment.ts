@@ -9,10 +9,11 @@ import {
   systemClock,
   systemRandom,
 } from '@ashlar/core'
+import { setPatience } from '@ashlar/sys'
 import { tcpNetwork } from '@ashlar/transport'
 
 export function processEnv(log: Log): Env {
-  return { clock: systemClock, random: systemRandom(), network: tcpNetwork(), log }
+  return { clock: systemClock, random: systemRandom(), network: tcpNetwork(setPatience), log }
 }
 
 /** A new identity for this process. */

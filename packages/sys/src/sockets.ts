@@ -1,11 +1,12 @@
 /** Sockets between processes: pairs, descriptors passed along, and poll. */
 
-import { Errno } from '@ashlar/core'
+import { Errno, type Patience } from '@ashlar/core'
 import { addressOf, native, outcome } from './ffi.ts'
 
 const socketpairCall = native('int socketpair(int, int, int, void *)')
 const recvmsgCall = native('long recvmsg(int, void *, int)')
 const pollCall = native('int poll(void *, unsigned long, int)')
+const setsockoptCall = native('int setsockopt(int, int, int, void *, unsigned int)')
 const ioctlCall = native('int ioctl(int, unsigned long, void *)')
 
 const AF_UNIX = 1
@@ -14,6 +15,9 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SCM_RIGHTS = 1
 const MSG_CMSG_CLOEXEC = 0x40000000
+const IPPROTO_TCP = 6
+/** netinet/tcp.h. */
+const TcpOption = { KEEPIDLE: 4, KEEPINTVL: 5, KEEPCNT: 6, USER_TIMEOUT: 18 } as const
 
 /** Two connected unix stream sockets, closed in children unless handed over, or −errno. */
 export function socketpair(): readonly [number, number] | number {
@@ -44,6 +48,23 @@ export function receiveDescriptor(socket: number): number {
     control.readInt32LE(8) === SOL_SOCKET &&
     control.readInt32LE(12) === SCM_RIGHTS
   return carried && data.length > 0 && vector.length > 0 ? control.readInt32LE(16) : -Errno.ENODATA
+}
+
+/** When the silent peer of a TCP socket counts as gone. 0 or −errno of the first that is refused. */
+export function setPatience(socket: number, patience: Patience): number {
+  const options = [
+    [TcpOption.KEEPIDLE, patience.idle],
+    [TcpOption.KEEPINTVL, patience.interval],
+    [TcpOption.KEEPCNT, patience.probes],
+    [TcpOption.USER_TIMEOUT, patience.unacknowledged * 1000],
+  ] as const
+  const value = Buffer.alloc(4)
+  for (const [option, number] of options) {
+    value.writeInt32LE(number)
+    const result = outcome(setsockoptCall(socket, IPPROTO_TCP, option, value, value.length))
+    if (result < 0) return result
+  }
+  return 0
 }
 
 const pollScratch = Buffer.alloc(8)

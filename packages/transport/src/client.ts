@@ -14,6 +14,7 @@ import {
   Errno,
   type Failure,
   failure,
+  type Patience,
   type Timer,
 } from '@ashlar/core'
 import {
@@ -83,6 +84,8 @@ export interface RpcClientOptions {
   readonly connectTimeoutMs?: number
   /** Longest wait before a new attempt. */
   readonly retryMaxMs?: number
+  /** When a server that has vanished is missed though no ping is outstanding. */
+  readonly patience?: () => Patience
 }
 
 class Pending {
@@ -213,6 +216,12 @@ export class RpcClient {
     }
   }
 
+  /** `patience` gives something else by now. */
+  patienceChanged(): void {
+    const patience = this.#options.patience?.()
+    if (patience !== undefined) this.#connection?.stream?.setPatience?.(patience)
+  }
+
   #nextXid(): number {
     this.#xid = (this.#xid + 1) >>> 0
     return this.#xid
@@ -226,6 +235,7 @@ export class RpcClient {
         this.#connecting?.cancel()
         this.#open = true
         this.#silentTicks = 0
+        this.patienceChanged()
         this.#options.connected()
       },
       record: (reader, memory) => this.#record(reader, memory),

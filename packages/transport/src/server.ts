@@ -12,6 +12,7 @@ import {
   BufferPool,
   type Env,
   type Listener,
+  type Patience,
   type Stream,
 } from '@ashlar/core'
 import {
@@ -60,6 +61,8 @@ export interface RpcServerOptions {
   readonly connectionsMax?: number
   readonly inFlightMax?: number
   readonly recordBytesMax?: number
+  /** When a client that has vanished is missed. */
+  readonly patience?: () => Patience
 }
 
 /** A client's connection as programs see it. `session` is theirs to use. */
@@ -255,6 +258,13 @@ export class RpcServer {
     return listener.address
   }
 
+  /** `patience` gives something else by now. */
+  patienceChanged(): void {
+    const patience = this.#options.patience?.()
+    if (patience === undefined) return
+    for (const { rpc } of this.connections) rpc.stream?.setPatience?.(patience)
+  }
+
   /** Closes listeners and connections. */
   async close(): Promise<void> {
     for (const connection of this.connections) connection.close('the server stops')
@@ -272,6 +282,8 @@ export class RpcServer {
       { recordBytesMax: this.#options.recordBytesMax, pool: this.#pool },
     )
     rpc.attach(stream)
+    const patience = this.#options.patience?.()
+    if (patience !== undefined) stream.setPatience?.(patience)
     const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
     const connection = new ServerConnection(++this.#ids, stream, rpc, inFlightMax)
     if (this.connections.size >= (this.#options.connectionsMax ?? CONNECTIONS_MAX)) {

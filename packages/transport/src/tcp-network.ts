@@ -16,8 +16,10 @@ import {
 import {
   type Address,
   type ConnectOptions,
+  DEFAULT_PATIENCE,
   type Listener,
   type Network,
+  type Patience,
   type Stream,
   type StreamHandler,
 } from '@ashlar/core'
@@ -30,18 +32,29 @@ const LISTEN_BACKLOG = 1024
 
 /** What Node's documentation leaves out and its types too: the handle behind a socket. */
 interface HandleOwner {
-  _handle: unknown
+  _handle: { readonly fd?: number } | null
 }
+
+/** Has the system give silent peers of a socket up: see `Patience`. Node can set the first probe only. */
+export type SetPatience = (descriptor: number, patience: Patience) => void
 
 class SocketStream implements Stream {
   readonly remote: Address
   readonly local: Address
   readonly #socket: Socket
   readonly #handler: StreamHandler
+  readonly #setPatience: SetPatience | undefined
   #reason = 'closed'
 
-  constructor(socket: Socket, handler: StreamHandler, remote: Address, local: Address) {
+  constructor(
+    socket: Socket,
+    handler: StreamHandler,
+    ends: { readonly remote: Address; readonly local: Address },
+    setPatience: SetPatience | undefined,
+  ) {
+    const { remote, local } = ends
     this.#socket = socket
+    this.#setPatience = 'path' in remote ? undefined : setPatience
     this.#handler = handler
     this.remote = remote
     this.local = local
@@ -88,6 +101,11 @@ class SocketStream implements Stream {
   close(): void {
     this.#socket.destroy()
   }
+
+  setPatience(patience: Patience): void {
+    const descriptor = (this.#socket as unknown as HandleOwner)._handle?.fd ?? -1
+    if (descriptor >= 0) this.#setPatience?.(descriptor, patience)
+  }
 }
 
 function addressOf(host: string | undefined, port: number | undefined, path: string): Address {
@@ -99,8 +117,11 @@ function plainHost(host: string): string {
   return host.startsWith('::ffff:') ? host.slice('::ffff:'.length) : host
 }
 
-/** Both families; each call makes a network of its own with its own scratch memory. */
-export function tcpNetwork(): Network {
+/**
+ * Both families; each call makes a network of its own with its own scratch memory. Without
+ * `setPatience` peers of accepted connections that vanish are missed only when the system misses them.
+ */
+export function tcpNetwork(setPatience?: SetPatience): Network {
   const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
   function reading(handlerOf: () => StreamHandler | undefined): OnReadOpts {
@@ -116,7 +137,12 @@ export function tcpNetwork(): Network {
 
   function connect(address: Address, handler: StreamHandler, options?: ConnectOptions): Stream {
     const socket = new Socket({ onread: reading(() => handler) } as SocketConstructorOpts)
-    const stream = new SocketStream(socket, handler, address, { path: '' })
+    const stream = new SocketStream(
+      socket,
+      handler,
+      { remote: address, local: { path: '' } },
+      setPatience,
+    )
     socket.on('connect', () => handler.opened())
     if ('path' in address) {
       socket.connect({ path: address.path })
@@ -171,7 +197,9 @@ export function tcpNetwork(): Network {
           handler?.closed(reason)
         },
       }
-      handler = accept(new SocketStream(socket, relay, remote, local))
+      const stream = new SocketStream(socket, relay, { remote, local }, setPatience)
+      stream.setPatience(DEFAULT_PATIENCE)
+      handler = accept(stream)
       if (!socket.destroyed && !socket.isPaused()) socket.resume()
     }
 

@@ -1,6 +1,7 @@
 /** Options of protocol/client. All that the volfile gives is also told to the brick at SETVOLUME. */
 
 import { defineOptions } from '@ashlar/core'
+import { patienceOptions } from '../patience.ts'
 
 export const clientOptions = defineOptions({
   'remote-host': { kind: 'string', doc: 'Host of the brick.' },
@@ -15,6 +16,9 @@ export const clientOptions = defineOptions({
     kind: 'path',
     doc: 'Unix socket of the brick instead of a host.',
   },
+  ...patienceOptions,
+  // Pings tell sooner.
+  'transport.tcp-user-timeout': { ...patienceOptions['transport.tcp-user-timeout'], default: '0' },
   'ping-timeout': {
     kind: 'time',
     default: '42',

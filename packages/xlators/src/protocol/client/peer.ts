@@ -21,6 +21,7 @@ import {
   portmapProgram,
   type Reader,
 } from '@ashlar/wire'
+import { patienceOf } from '../patience.ts'
 import { type ClientOptions, GLUSTERD_PORT } from './options.ts'
 import { introduction } from './introduction.ts'
 
@@ -75,6 +76,7 @@ export class Peer {
       callback: (program, procedure, reader) => events.callback(program, procedure, reader),
       pingTimeoutMs: self.options['ping-timeout'] * 1000,
       frameTimeoutMs: self.options['frame-timeout'] * 1000,
+      patience: () => patienceOf(self.options),
       ...(self.graph.process.clientPid === SpecialPid.SELF_HEALD
         ? { retryMaxMs: HEALER_RETRY_MAX_MS }
         : {}),
@@ -93,6 +95,7 @@ export class Peer {
 
   reconfigure(): void {
     this.rpc.setPingTimeout(this.#self.options['ping-timeout'] * 1000)
+    this.rpc.patienceChanged()
   }
 
   #nextAddress(): Address {

@@ -1,6 +1,7 @@
 /** Options of protocol/server. Per-brick keys (`auth.addr.<brick>.allow` …) are read as texts. */
 
 import { defineOptions } from '@ashlar/core'
+import { patienceOptions } from '../patience.ts'
 
 export const serverOptions = defineOptions({
   'listen-port': { kind: 'int', min: 0, max: 65_535, doc: 'TCP port to serve; 0 takes any.' },
@@ -17,6 +18,7 @@ export const serverOptions = defineOptions({
     default: 'inet',
     doc: 'inet, inet6, inet/inet6 or unix.',
   },
+  ...patienceOptions,
   'rpc-auth-allow-insecure': {
     kind: 'bool',
     default: 'on',

@@ -25,6 +25,7 @@ import {
   handshakeProgram,
   type RequestOf,
 } from '@ashlar/wire'
+import { patienceOf } from '../patience.ts'
 import { admit, type AdmissionSettings, welcome } from './admission.ts'
 import { refusal } from './authentication.ts'
 import { Brick } from './brick.ts'
@@ -93,6 +94,7 @@ export class Server implements ServingXlator {
         { program: handshakeProgram, handle: call => this.#handshake(call) },
       ],
       disconnected: connection => this.#disconnected(connection),
+      patience: () => patienceOf(self.options),
       inFlightMax: limit === 0 ? IN_FLIGHT_DEFAULT : limit,
     })
   }
@@ -112,6 +114,7 @@ export class Server implements ServingXlator {
 
   reconfigure(): void {
     this.#squash = this.#squashNow()
+    this.#rpc.patienceChanged()
     const settings = this.#settings()
     for (const { session, brick } of this.#clients.values()) {
       if (refusal(brick.child.name, session.applicant, settings) === undefined) continue
