@@ -63,7 +63,7 @@ export function clearLocks(
   }
   if (request.interrupt) {
     total.blocked = locks.posix.refuse(
-      lock => inRange(lock) && lock.client === caller.client && lock.pid === caller.pid,
+      lock => inRange(lock) && lock.client === caller.client && lock.caller === caller.pid,
       Errno.EINTR,
     )
   } else if (request.type === 'inode') {

@@ -179,6 +179,7 @@ class Locks implements Xlator {
       ...holderOf(ctx),
       ...range,
       pid: flock.pid,
+      caller: ctx.pid,
       write: flock.type === LockType.WRLCK,
       fd: fd.serial,
     }
@@ -241,16 +242,25 @@ class Locks implements Xlator {
   }
 
   async getxattr(ctx: Ctx, args: FopArgs['getxattr']): Promise<Reply<'getxattr'>> {
-    const request = parseClearLocks(args.name)
-    if (request === undefined) return this.#self.child.getxattr(ctx, args)
-    const locks = this.#key.get(args.loc.inode)
+    return this.#cleared(ctx, args.loc.inode, args.name) ?? this.#self.child.getxattr(ctx, args)
+  }
+
+  async fgetxattr(ctx: Ctx, args: FopArgs['fgetxattr']): Promise<Reply<'fgetxattr'>> {
+    return this.#cleared(ctx, args.fd.inode, args.name) ?? this.#self.child.fgetxattr(ctx, args)
+  }
+
+  /** Removes the locks that the name of an xattr tells to; undefined: it is the name of an xattr. */
+  #cleared(ctx: Ctx, inode: Inode, name: string): Reply<'getxattr'> | undefined {
+    const request = parseClearLocks(name)
+    if (request === undefined) return undefined
+    const locks = this.#key.get(inode)
     const cleared =
       locks === undefined ? { blocked: 0, granted: 0 } : clearLocks(locks, request, ctx)
     const text =
       cleared.blocked + cleared.granted === 0
         ? 'No locks cleared.'
         : `${this.#self.graph.process.volfileId}: ${request.type} blocked locks=${cleared.blocked} granted locks=${cleared.granted}`
-    return { ok: true, dict: new Dict().setString(args.name, text) }
+    return { ok: true, dict: new Dict().setString(name, text) }
   }
 
   async getactivelk(_ctx: Ctx, args: FopArgs['getactivelk']): Promise<Reply<'getactivelk'>> {
@@ -273,7 +283,7 @@ class Locks implements Xlator {
         pid: flock.pid,
       }
       const outcome = locks.posix.acquire(
-        { ...holder, ...range, write: flock.type === LockType.WRLCK, fd: 0 },
+        { ...holder, ...range, caller: flock.pid, write: flock.type === LockType.WRLCK, fd: 0 },
         false,
       )
       if (outcome !== 0) {

@@ -251,3 +251,22 @@ describe('a statedump', () => {
     expect(dump()).toMatchObject({ 'locks-not-shown': 5 })
   })
 })
+
+// What GlusterFS's FUSE bridge asks when a process that waits for a lock gets a signal.
+it('a waiting fcntl lock is called off by the process that asked for it, and no other', async () => {
+  good(await posixlk(by('a'), LockType.WRLCK))
+  const waiting = { ...by('b', 'c2'), pid: 100 }
+  const flock = { type: LockType.WRLCK, whence: 0, start: 10n, len: 5n, pid: 99, lkOwner: 'b' }
+  const waits = volume.top.lk(waiting, { fd, command: LockCommand.SETLKW, flock })
+  const interrupt = (ctx: Ctx): Promise<Reply<'fgetxattr'>> =>
+    volume.top.fgetxattr(ctx, { fd, name: 'glusterfs.intrlk.tposix.kblocked.0,10-5' })
+  for (const other of [
+    { ...waiting, pid: 99 },
+    { ...waiting, client: 'c3' },
+  ]) {
+    good(await interrupt(other))
+    expect(said().some(text => text.includes('BLOCKED'))).toBe(true)
+  }
+  good(await interrupt(waiting))
+  expect(errnoOf(await waits)).toBe(Errno.EINTR)
+})

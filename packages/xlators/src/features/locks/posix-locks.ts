@@ -13,6 +13,8 @@ export interface PosixLock extends Holder {
   readonly write: boolean
   /** The fd it was taken through: it goes with it. */
   readonly fd: number
+  /** The process of the request, which `pid` need not be: the kernel names a thread. */
+  readonly caller: number
 }
 
 interface Waiting extends Waiter {
