@@ -31,7 +31,6 @@ const COUNT = 'glusterfs.xattrop_index_count'
 const LINK_COUNT = 'link-count'
 const ENTRY_CREATE = 'glusterfs.xattrop-entry-create'
 const ENTRY_DELETE = 'glusterfs.xattrop-entry-delete'
-const PURGE = 'glusterfs.xattrop-purge-index'
 const DIRTY_PREFIX = 'trusted.afr.dirty'
 const PENDING_PREFIX = 'trusted.afr.'
 const ENTRY_BYTES = 48
@@ -88,7 +87,7 @@ function makeIndex(self: XlatorSelf, disk: Disk): Xlator {
     const seen = list(disk, gfid, reply.dict, true)
     const gone = xdata?.getString(ENTRY_DELETE)
     if (gone !== undefined) disk.names.get(gfid)?.delete(gone)
-    if (seen && !disk.pending.has(gfid) && xdata?.has(PURGE) === true) disk.names.delete(gfid)
+    if (seen && !disk.pending.has(gfid)) disk.names.delete(gfid)
     return reply
   }
   return {

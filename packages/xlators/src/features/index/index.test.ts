@@ -423,10 +423,9 @@ describe('features/index', () => {
       good(await volume.mkdir('/d'))
       const directory = `${indices('entry-changes')}/${gfidText((await volume.stat('/d')).gfid)}`
       await count('/d', { [PENDING]: counters(0, 0, 1) }, create('a'))
-      const purge = () => new Dict().setInt('glusterfs.xattrop-purge-index', 1)
-      await count('/d', { [PENDING]: counters(0, 0, 1) }, purge())
+      await count('/d', { [PENDING]: counters(0, 0, 1) })
       expect(existsSync(directory)).toBe(true)
-      await count('/d', { [PENDING]: counters(0, 0, -2) }, purge())
+      await count('/d', { [PENDING]: counters(0, 0, -2) })
       expect(existsSync(directory)).toBe(false)
     })
 

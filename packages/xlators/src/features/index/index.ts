@@ -63,7 +63,6 @@ const COUNT_NAMES = {
 } as const
 const ENTRY_CREATE = 'glusterfs.xattrop-entry-create'
 const ENTRY_DELETE = 'glusterfs.xattrop-entry-delete'
-const PURGE = 'glusterfs.xattrop-purge-index'
 
 /** Counters of one inode change one after the other: an entry must not go after its counter came. */
 interface Turn {
@@ -249,21 +248,20 @@ class Index implements Xlator {
       const after = this.#watch.inspect(op, reply.dict)
       this.#store.add(inode, after.nonZero)
       this.#store.remove(inode, after.present & ~after.nonZero)
-      this.#settleNames(inode, xdata, gone, after)
+      this.#settleNames(inode, gone, after)
       return reply
     })
   }
 
   #settleNames(
     inode: Inode,
-    xdata: Dict | undefined,
     gone: string | undefined,
     after: { present: number; nonZero: number },
   ): void {
     const directory = gfidText(inode.gfid)
     if (gone !== undefined && isPlainName(gone)) this.#store.removeName(directory, gone)
     const healed = (after.present & Watch.PENDING) !== 0 && (after.nonZero & Watch.PENDING) === 0
-    if (healed && (xdata?.getNumber(PURGE) ?? 0) !== 0) this.#store.purgeNames(directory)
+    if (healed && inode.isDirectory) this.#store.purgeNames(directory)
   }
 
   async #inTurn<R>(inode: Inode, action: () => Promise<R>): Promise<R> {
