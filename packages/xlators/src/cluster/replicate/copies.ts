@@ -261,6 +261,24 @@ export class Copies {
     return [chosen, ...indices(without(usable, only(chosen)))]
   }
 
+  /**
+   * Of `done`, which have all done what was asked, the one whose reply tells how the inode is now: a
+   * brick that takes part may have missed what was done before.
+   */
+  async teller(ctx: Ctx, inode: Inode, done: Members): Promise<number> {
+    const state = this.known(inode) ?? (await this.#learntAnew(ctx, inode))
+    const tellers = state === undefined ? [] : [state.data & state.metadata, state.data]
+    for (const members of [...tellers, this.#set.dataBricks, done]) {
+      if ((members & done) !== NOBODY) return this.choose(members & done, inode, ctx)
+    }
+    return first(done)
+  }
+
+  async #learntAnew(ctx: Ctx, inode: Inode): Promise<InodeState | undefined> {
+    const state = await this.state(ctx, inode)
+    return 'ok' in state ? undefined : state
+  }
+
   /** The one of `members` that a user has chosen to read, for want of a good one. */
   chosenBy(inode: Inode, members: Members): number | undefined {
     const index = this.#choices.of(inode)

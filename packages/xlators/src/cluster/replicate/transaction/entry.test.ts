@@ -1,9 +1,11 @@
 import {
   EntrylkCommand,
   EntrylkType,
+  entryLoc,
   Errno,
   failure,
   type FopArgs,
+  gfidText,
   inodeLoc,
   type Reply,
 } from '@ashlar/core'
@@ -153,4 +155,36 @@ it('tells why one of two names could not be locked', async () => {
     })
   }
   expect(errnoOf(await client.volume.rename('/file', '/room/file'))).toBe(Errno.ESTALE)
+})
+
+// The counter of the brick that was away came to zero again, and that of the other one was not looked at.
+it('leaves a directory to be healed that was listed before it refused something', async () => {
+  const gfid = await bricks.mkdir('/d')
+  await bricks.mkdir('/d/there')
+  await bricks.blame(0, '/d', 1, [0, 0, 1], ['missed'])
+  await bricks.blame(0, '/d', 1, [0, 1, 0])
+  const listed = (): boolean => bricks.indices(0).xattrop.includes(gfidText(gfid))
+  expect(listed()).toBe(true)
+  const key = `trusted.afr.${bricks.childName(2)}`
+  const takenBack = (): Promise<unknown> =>
+    until('the blame of the third is taken back', DONE_MS, () => {
+      const bytes = bricks.xattr(0, '/d', key)
+      return bytes !== undefined && bytes.every(byte => byte === 0)
+    })
+  await client.cut(2)
+  const { volume } = client
+  const loc = entryLoc(await volume.inode('/d'), 'there', volume.graph.inodes.create())
+  const made = await volume.top.mkdir(volume.ctx, {
+    loc,
+    mode: 0o755,
+    umask: 0,
+    xdata: volume.fresh(),
+  })
+  expect(errnoOf(made)).toBe(Errno.EEXIST)
+  await takenBack()
+  expect(listed()).toBe(true)
+  const removed = { loc: await volume.loc('/d'), name: 'user.not-there' }
+  expect(errnoOf(await volume.top.removexattr(volume.ctx, removed))).toBe(Errno.ENODATA)
+  await takenBack()
+  expect(listed()).toBe(true)
 })

@@ -299,6 +299,7 @@ export class EntryTransactions {
       blamed: absent,
       blame: negated(ENTRY_ONCE),
       dirty: negated(ENTRY_ONCE),
+      asks: true,
     }))
     this.#write(lazy, members, marks).catch(() => undefined)
   }
@@ -387,12 +388,12 @@ export class EntryTransactions {
   }
 
   /** The reply of a brick whose copies are good. */
-  #reply<R extends EntryFopReply>(
+  async #reply<R extends EntryFopReply>(
     ctx: Ctx,
     operation: EntryOperation<R>,
     replies: readonly (R | Failure | undefined)[],
     done: Members,
-  ): R {
+  ): Promise<R> {
     const { parent } = operation.changes[0] as { parent: Inode }
     let good = done & this.#set.dataBricks
     if (good === NOBODY) good = done
@@ -402,9 +403,11 @@ export class EntryTransactions {
     const any = replies[first(good)] as R
     const gfid = operation.shown(any)
     const object = gfid === undefined ? undefined : this.#set.self.inodes.find(gfid)
-    const state = object === undefined ? undefined : this.#copies.known(object)
-    if (state !== undefined && (good & state.data) !== NOBODY) good &= state.data
-    return replies[this.#copies.choose(good, object ?? parent, ctx)] as R
+    const index =
+      object === undefined
+        ? this.#copies.choose(good, parent, ctx)
+        : await this.#copies.teller(ctx, object, good)
+    return replies[index] as R
   }
 }
 

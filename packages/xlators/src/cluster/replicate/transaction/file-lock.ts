@@ -401,10 +401,7 @@ export class FileLock {
         return NO_QUORUM
       }
     }
-    const state = this.#copies.known(this.#inode)
-    const good = done & (state?.data ?? set.dataBricks)
-    const shown = good === NOBODY ? done : good
-    return replies[this.#copies.choose(shown, this.#inode, ctx)] as R
+    return replies[await this.#copies.teller(ctx, this.#inode, done)] as R
   }
 
   /** Blames `failed` on `done`; gives those that have it. */

@@ -19,7 +19,10 @@ export interface Mark {
   readonly blamed: Members
   readonly blame: Counters
   readonly dirty: Counters
-  /** The counters of all bricks are answered: adding nothing reads them. */
+  /**
+   * The counters of all bricks are answered: adding nothing reads them. Also for what takes blame back:
+   * a brick takes an inode off its heal index when all counters that it sees in one request are zero.
+   */
   readonly asks?: boolean
   /** Directories with granular heal: the name that is to be looked at, or need not be any more. */
   readonly name?: { readonly value: string; readonly pending: boolean } | undefined

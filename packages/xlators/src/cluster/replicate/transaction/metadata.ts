@@ -18,7 +18,7 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
-import { first, has, type Members, NOBODY, size, without } from '../members.ts'
+import { has, type Members, NOBODY, size, without } from '../members.ts'
 import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import {
   askAll,
@@ -176,7 +176,8 @@ export class MetadataTransactions {
     const judged = judge(replies, members)
     if (judged.kind === 'refused') {
       if (marked) {
-        const back = this.#mark(inode, lazy, absent, negated(ONCE), negated(ONCE))
+        const mark = { blamed: absent, blame: negated(ONCE), dirty: negated(ONCE), asks: true }
+        const back = markStep(set, lazy, { loc: gfidLoc(inode), ...mark }) as Step
         set.onAll(members, child => callStep(child, lazy, back)).catch(() => undefined)
       }
       return judged.failure
@@ -199,11 +200,7 @@ export class MetadataTransactions {
       const clear = this.#mark(inode, lazy, NOBODY, ZERO_COUNTERS, negated(ONCE))
       set.onAll(done, child => callStep(child, lazy, clear)).catch(() => undefined)
     }
-    const state = this.#copies.known(inode)
-    const good = done & (state === undefined ? set.dataBricks : state.metadata & state.data)
-    if (good !== NOBODY) return replies[this.#copies.choose(good, inode, ctx)] as R
-    const some = done & set.dataBricks
-    return replies[first(some === NOBODY ? done : some)] as R
+    return replies[await this.#copies.teller(ctx, inode, done)] as R
   }
 
   #mark(inode: Inode, ctx: Ctx, blamed: Members, blame: typeof ONCE, dirty: typeof ONCE): Step {
