@@ -212,7 +212,7 @@ export class Knowledge {
     if (!alone) metadata.invalidate()
     else {
       const now = this.#now()
-      metadata.store(poststat, now, this.#since(now), ticket)
+      metadata.changed(poststat, now, this.#since(now))
     }
   }
 

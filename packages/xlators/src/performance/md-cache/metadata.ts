@@ -59,6 +59,12 @@ export class Metadata {
     this.#statAt = now
   }
 
+  /** A change of ours has made them these: what was asked for before it was done is older. */
+  changed(stat: Iatt, now: number, since: number): void {
+    this.store(stat, now, since, this.#ticket)
+    this.#ticket += 1
+  }
+
   /** The attributes are not what they were; replies under way may not know yet. */
   invalidate(): void {
     this.#ticket += 1
