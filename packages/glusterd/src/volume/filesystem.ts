@@ -18,7 +18,7 @@ export function brickFilesystem(path: string): BrickFilesystem | undefined {
     inodeSize: INODE_BYTES[mount.type] ?? 'N/A',
     blockSize: totals.bsize,
     bytesTotal: totals.blocks * totals.frsize,
-    bytesFree: totals.bavail * totals.frsize,
+    bytesFree: totals.bfree * totals.frsize,
     inodesTotal: totals.files,
     inodesFree: totals.ffree,
   }
