@@ -87,7 +87,7 @@ function makeIndex(self: XlatorSelf, disk: Disk): Xlator {
     const seen = list(disk, gfid, reply.dict, true)
     const gone = xdata?.getString(ENTRY_DELETE)
     if (gone !== undefined) disk.names.get(gfid)?.delete(gone)
-    if (seen && !disk.pending.has(gfid)) disk.names.delete(gfid)
+    if (seen && !disk.pending.has(gfid) && !disk.dirty.has(gfid)) disk.names.delete(gfid)
     return reply
   }
   return {

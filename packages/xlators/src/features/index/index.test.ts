@@ -425,7 +425,11 @@ describe('features/index', () => {
       await count('/d', { [PENDING]: counters(0, 0, 1) }, create('a'))
       await count('/d', { [PENDING]: counters(0, 0, 1) })
       expect(existsSync(directory)).toBe(true)
-      await count('/d', { [PENDING]: counters(0, 0, -2) })
+      await count('/d', { [PENDING]: counters(0, 0, -2), [DIRTY]: counters(0, 0, 1) })
+      expect(existsSync(directory)).toBe(true)
+      await count('/d', { [PENDING]: counters(0, 0, 0) })
+      expect(existsSync(directory)).toBe(true)
+      await count('/d', { [PENDING]: counters(0, 0, 0), [DIRTY]: counters(0, 0, -1) })
       expect(existsSync(directory)).toBe(false)
     })
 

@@ -260,7 +260,8 @@ class Index implements Xlator {
   ): void {
     const directory = gfidText(inode.gfid)
     if (gone !== undefined && isPlainName(gone)) this.#store.removeName(directory, gone)
-    const healed = (after.present & Watch.PENDING) !== 0 && (after.nonZero & Watch.PENDING) === 0
+    // What is noted beside a dirty counter is looked at by name, too.
+    const healed = after.present === (Watch.PENDING | Watch.DIRTY) && after.nonZero === 0
     if (healed && inode.isDirectory) this.#store.purgeNames(directory)
   }
 

@@ -1,13 +1,15 @@
 /** When the self-heal daemon sweeps: also for what no return of a brick tells it of. */
 
 import { writeFileSync } from 'node:fs'
+import { defineXlator, Errno, failure } from '@ashlar/core'
 import { BrickSet, until } from '@ashlar/testkit'
 import { afterEach, expect, it } from 'vitest'
-import { healerOf, type HealingXlator } from '../healer.ts'
+import { type Healer, healerOf, type HealingXlator } from '../healer.ts'
 import { replicate } from '../index.ts'
 
 /** The indices are looked at every five seconds; heal-timeout is ten minutes. */
 const HEAL_MS = 20_000
+const ROOM_MS = 10_000
 const OPTIONS = { 'granular-entry-heal': 'on', 'quorum-type': 'auto' }
 const DAEMON = {
   ...OPTIONS,
@@ -34,6 +36,38 @@ it('heals what a client has missed on a brick that the daemon never lost', async
   })
   expect(await bricks.brick(1).read('/f')).toBe('written without brick 1')
 }, 40_000)
+
+it('heals what a full brick has missed soon after it has room again', async () => {
+  let full = true
+  const tank = defineXlator({
+    type: 'testing/tank',
+    options: {},
+    create: ({ child }) => ({
+      writev: (ctx, args) =>
+        full ? Promise.resolve(failure(Errno.ENOSPC)) : child.writev(ctx, args),
+      async statfs(ctx, args) {
+        const reply = await child.statfs(ctx, args)
+        return reply.ok && full ? { ...reply, statfs: { ...reply.statfs, bavail: 0 } } : reply
+      },
+    }),
+  })
+  bricks = await BrickSet.start({ count: 3, layers: index => (index === 1 ? [tank] : []) })
+  const daemon = await bricks.join(replicate, DAEMON)
+  const healer = healerOf(daemon.top as HealingXlator) as Healer
+  const client = await bricks.join(replicate, OPTIONS)
+  await client.volume.write('/f', 'written without brick 1')
+  const given = (): boolean => {
+    const crawls = healer.statistics()
+    return crawls.some(each => each.failed > 0) && crawls.every(each => each.ended !== undefined)
+  }
+  await until('a sweep has given up', HEAL_MS, given)
+  full = false
+  // The next sweep would come fifteen seconds later, the one after it thirty.
+  await until('all is healed', ROOM_MS, async () =>
+    (await healer.counts()).every(count => count === 0),
+  )
+  expect(await bricks.brick(1).read('/f')).toBe('written without brick 1')
+}, 60_000)
 
 it('does not sweep over and over for what cannot be healed', async () => {
   bricks = await BrickSet.start({ count: 3 })

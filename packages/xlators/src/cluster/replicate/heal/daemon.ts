@@ -13,6 +13,7 @@ import { tidyAside } from './aside-tidy.ts'
 import { crawl } from './crawl.ts'
 import { IndexView } from './index-view.ts'
 import type { HealMemory } from './memory.ts'
+import { Room } from './room.ts'
 import { HEAL_CTX, type Sweeper, sweepIndex, type Tally } from './sweep.ts'
 
 /** Files healed at a time when the volume does not say. */
@@ -34,6 +35,7 @@ type Crawl = { -readonly [K in keyof CrawlStatistics]: CrawlStatistics[K] }
 export class HealDaemon {
   readonly #set: ReplicaSet
   readonly #memory: HealMemory
+  readonly #room: Room
   readonly #history: Crawl[] = []
   #timer: Timer | undefined
   #watch: Timer | undefined
@@ -48,6 +50,7 @@ export class HealDaemon {
   constructor(set: ReplicaSet, memory: HealMemory) {
     this.#set = set
     this.#memory = memory
+    this.#room = new Room(set)
   }
 
   get history(): readonly CrawlStatistics[] {
@@ -118,7 +121,7 @@ export class HealDaemon {
     })
   }
 
-  /** Sweeps when an index has more in it than the last sweep had to leave there. */
+  /** Sweeps when an index has more in it than the last sweep had to leave there, or where it can go. */
   async #lookForMore(): Promise<void> {
     const set = this.#set
     if (this.working || !this.#enabled || set.up !== set.all) return
@@ -126,6 +129,9 @@ export class HealDaemon {
       const count = await this.#count(index)
       if (count !== undefined && count > (this.#left.get(index) ?? 0)) return this.sweep()
     }
+    if (!this.#memory.lacksRoom || !(await this.#room.grown())) return
+    this.#retryMs = RETRY_FIRST_MS
+    this.sweep()
   }
 
   async #count(index: number): Promise<number | undefined> {
@@ -155,6 +161,7 @@ export class HealDaemon {
         if (full) unhealed = (await this.#crawlBrick(index, 'FULL')) || unhealed
       }
       if (this.#enabled) await tidyAside(this.#set)
+      if (this.#enabled && this.#memory.lacksRoom) await this.#room.note()
       this.#armRetry(unhealed)
     }
   }

@@ -3,7 +3,7 @@
  * say why something is not healed. Bounded: the oldest are forgotten.
  */
 
-import type { Gfid } from '@ashlar/core'
+import { Errno, type Gfid } from '@ashlar/core'
 import type { Unhealed } from './job.ts'
 
 const REMEMBERED_MAX = 4096
@@ -23,6 +23,12 @@ export class HealMemory {
 
   reason(gfid: Gfid): string | undefined {
     return this.#failures.get(gfid)?.reason
+  }
+
+  /** Something could not be healed for want of space. */
+  get lacksRoom(): boolean {
+    for (const { errno } of this.#failures.values()) if (errno === Errno.ENOSPC) return true
+    return false
   }
 
   get size(): number {

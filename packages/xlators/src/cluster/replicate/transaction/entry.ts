@@ -40,7 +40,7 @@ import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-s
 import type { EntryLocking, Lockee } from './entry-locking.ts'
 import { gfidLoc } from './lock-calls.ts'
 import { type Mark, markSteps, newObjectBlame } from './marks.ts'
-import { judge, whose } from './outcome.ts'
+import { judge, whose, worstOf } from './outcome.ts'
 import { callStep } from './steps.ts'
 
 type EntryFopReply = EntryReply | ParentReply | RenameReply
@@ -108,7 +108,8 @@ export class EntryTransactions {
         (await this.#refuseLoneArbiter(ctx, operation, members)) ??
         (await this.#refuseMissing(ctx, operation, members))
       if (refused !== undefined) return refused
-      return await this.#settle(ctx, operation, await this.#perform(ctx, operation, members))
+      const run = await this.#perform(ctx, operation, members)
+      return 'ok' in run ? run : await this.#settle(ctx, operation, run)
     } finally {
       held.release()
     }
@@ -154,21 +155,55 @@ export class EntryTransactions {
     ctx: Ctx,
     operation: EntryOperation<R>,
     members: Members,
-  ): Promise<Run<R>> {
+  ): Promise<Run<R> | Failure> {
     const set = this.#set
     const { generation } = set
     const absent = without(set.all, members)
     const { empties } = operation
     const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
     const optimistic = members === set.all && set.options['optimistic-change-log']
-    const ask = optimistic
-      ? (child: Subvolume) => callStep<R>(child, ctx, operation.step)
-      : this.#asking<R>(ctx, operation, absent)
-    const replies = await set.onAll(judges, ask)
     const run = { absent, generation, marked: !optimistic, judged: judges !== members }
+    let ask = (child: Subvolume): Promise<R | Failure> => callStep<R>(child, ctx, operation.step)
+    let unable: readonly (Failure | undefined)[] = []
+    if (!optimistic && operation.undo === undefined) {
+      const failures = await this.#markFirst(ctx, operation, members, absent)
+      if ('ok' in failures) return failures
+      unable = failures
+    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent)
+    const askAble = (who: Members): Promise<readonly (R | Failure | undefined)[]> =>
+      set.onAll(who, async (child, index) => unable[index] ?? ask(child))
+    const replies = await askAble(judges)
     if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
-    const others = await set.onAll(without(members, judges), ask)
+    const others = await askAble(without(members, judges))
     return { ...run, members, replies: replies.map((reply, index) => reply ?? others[index]) }
+  }
+
+  /**
+   * The marks by themselves, of what cannot be taken back: a brick that cannot note it, as it is full,
+   * does not do it either, and with one too few it must not be done anywhere. Gives why bricks cannot.
+   */
+  async #markFirst<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    members: Members,
+    absent: Members,
+  ): Promise<readonly (Failure | undefined)[] | Failure> {
+    const internal = internalCtx(ctx, ctx.lkOwner)
+    const marks = this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true })
+    const steps = markSteps(this.#set, internal, marks)
+    const replies = await this.#set.onAll(members, child => child.compound(internal, { steps }))
+    const failures = replies.map(reply => {
+      if (reply === undefined || !reply.ok) return reply
+      const last = reply.replies.at(-1)
+      return last?.ok === false ? last : undefined
+    })
+    const able = where(
+      failures.length,
+      index => has(members, index) && failures[index] === undefined,
+    )
+    if (this.#set.hasQuorum(able)) return failures
+    this.#takeBack(ctx, operation, able, absent)
+    return worstOf(failures.filter(each => each !== undefined))
   }
 
   /**
