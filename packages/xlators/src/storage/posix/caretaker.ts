@@ -15,6 +15,8 @@ export class Caretaker {
   readonly #brick: Brick
   readonly #timers = new Set<Timer>()
   #stopped = false
+  /** The last health check did. */
+  #failed = false
 
   constructor(brick: Brick) {
     this.#brick = brick
@@ -84,18 +86,29 @@ export class Caretaker {
     }
   }
 
-  /** A disk that fails to take a small write fails the brick: clients must turn to other copies. */
+  /**
+   * A disk that fails to take a small write fails the brick: clients must turn to other copies, until
+   * it takes one again. A full disk has not failed.
+   */
   async #checkHealth(): Promise<void> {
+    const { self, root } = this.#brick
+    const error = await this.#writeTime()
+    if (this.#stopped || (error !== undefined) === this.#failed) return
+    this.#failed = error !== undefined
+    const details = error === undefined ? { brick: root } : { brick: root, error: String(error) }
+    if (this.#failed) self.env.log.critical('the brick failed its health check', details)
+    else self.env.log.warning('the brick passes its health check again', details)
+    self.notify({ kind: this.#failed ? 'child-down' : 'child-up' })
+  }
+
+  async #writeTime(): Promise<Error | undefined> {
     const { self, root } = this.#brick
     try {
       await writeFile(`${root}/.glusterfs/health_check`, `${self.env.clock.wall().sec}`)
+      return undefined
     } catch (error) {
-      if (this.#stopped) return
-      self.env.log.critical('the brick failed its health check', {
-        brick: root,
-        error: String(error),
-      })
-      self.notify({ kind: 'child-down' })
+      const { code } = error as NodeJS.ErrnoException
+      return code === 'ENOSPC' || code === 'EDQUOT' ? undefined : (error as Error)
     }
   }
 }
