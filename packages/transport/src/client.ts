@@ -36,9 +36,14 @@ import { type ConnectionEvents, type Recyclable, RpcConnection } from './connect
 
 /** Memory of large replies that is kept for the next ones. */
 const SPARE_RECORDS_MAX = 4
-/** First wait before a new attempt; doubled after each, up to the longest unless one is given. */
+/**
+ * First wait before a new attempt; doubled after each, up to the longest unless one is given. Who was
+ * there a moment ago is probably being started again: then the longest is shorter.
+ */
 const RETRY_FIRST_MS = 50
 const RETRY_MAX_MS = 3000
+const RETRY_SOON_MS = 1000
+const SOON_MS = 60_000
 /** An attempt to connect that is neither taken nor refused ends after so long. */
 const CONNECT_TIMEOUT_MS = 10_000
 /** A call fails when it was not answered for so long (GlusterFS: frame-timeout). */
@@ -109,6 +114,8 @@ export class RpcClient {
   #running = false
   #xid = 0
   #retryMs = RETRY_FIRST_MS
+  /** Since when there is no good connection. */
+  #aloneSince: number | undefined
   #retry: Timer | undefined
   #connecting: Timer | undefined
   #pingTimeoutMs: number
@@ -162,6 +169,7 @@ export class RpcClient {
   /** The connection is good: the next break is followed by a quick attempt again. */
   settled(): void {
     this.#retryMs = RETRY_FIRST_MS
+    this.#aloneSince = undefined
   }
 
   /** Leaves the connection for a new one: at once (another address), or after the usual wait. */
@@ -256,7 +264,10 @@ export class RpcClient {
   #retryLater(): void {
     if (this.#retry !== undefined) return
     this.#retry = this.#options.env.clock.after(this.#retryMs, () => this.#connect())
-    this.#retryMs = Math.min(this.#retryMs * 2, this.#options.retryMaxMs ?? RETRY_MAX_MS)
+    const now = this.#options.env.clock.monotonic()
+    this.#aloneSince ??= now
+    const longest = now - this.#aloneSince < SOON_MS ? RETRY_SOON_MS : RETRY_MAX_MS
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#options.retryMaxMs ?? longest)
   }
 
   /** The connection broke by itself. */

@@ -10,6 +10,7 @@ import {
   type Env,
   Errno,
   NULL_GFID,
+  offlineNetwork,
   silentLog,
   systemClock,
   systemRandom,
@@ -378,6 +379,48 @@ describe('a connection', () => {
     cleanups.push(() => client.stop())
     client.start()
     await until('three attempts', () => attempts >= 3)
+  })
+
+  test('to a server that has just gone is tried every second, later every three', async () => {
+    let now = 0
+    const timers = new Map<object, { at: number; action: () => void }>()
+    const clock: Env['clock'] = {
+      monotonic: () => now,
+      wall: () => ({ sec: 0, nsec: 0 }),
+      after: (ms, action) => {
+        const timer = { cancel: () => void timers.delete(timer) }
+        timers.set(timer, { at: now + ms, action })
+        return timer
+      },
+    }
+    const attempts: number[] = []
+    const network: Env['network'] = {
+      ...offlineNetwork,
+      connect: (address, handler) => {
+        attempts.push(now)
+        return offlineNetwork.connect(address, handler)
+      },
+    }
+    const client = new RpcClient({
+      env: { ...env, clock, network },
+      name: 't',
+      address: () => LOOPBACK,
+      connected: () => {},
+    })
+    cleanups.push(() => client.stop())
+    client.start()
+    while (now < 90_000) {
+      await new Promise(resolve => setImmediate(resolve))
+      const [next] = [...timers].toSorted(([, one], [, other]) => one.at - other.at)
+      if (next === undefined) break
+      timers.delete(next[0])
+      now = next[1].at
+      next[1].action()
+    }
+    const waits = attempts.slice(1).map((at, i) => at - (attempts[i] as number))
+    expect(waits.slice(0, 6)).toEqual([50, 100, 200, 400, 800, 1000])
+    expect(Math.max(...waits.filter((_, i) => (attempts[i] as number) < 60_000))).toBe(1000)
+    expect(waits.at(-1)).toBe(3000)
   })
 
   test('carries callbacks', async () => {
