@@ -102,6 +102,16 @@ export function accusedBy(
   return accused
 }
 
+/** By what was told of them, one of `members` has all there is of `kind`. */
+export function someGood(
+  kind: ChangeKind,
+  logs: readonly (BrickChangelog | undefined)[],
+  members: Members,
+): boolean {
+  const told = where(logs.length, index => logs[index] !== undefined)
+  return without(told & members, accusedBy(kind, logs)) !== NOBODY
+}
+
 /** Number of copies that are a majority of `count`. */
 export function majority(count: number): number {
   return Math.floor(count / 2) + 1

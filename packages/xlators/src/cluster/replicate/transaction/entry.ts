@@ -25,6 +25,7 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
+import { someGood } from '../direction.ts'
 import {
   first,
   has,
@@ -39,7 +40,7 @@ import {
 import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import type { EntryLocking, Lockee } from './entry-locking.ts'
 import { gfidLoc } from './lock-calls.ts'
-import { type Mark, markSteps, newObjectBlame } from './marks.ts'
+import { changelogsTold, type Mark, markSteps, newObjectBlame } from './marks.ts'
 import { judge, whose, worstOf } from './outcome.ts'
 import { callStep } from './steps.ts'
 
@@ -189,7 +190,7 @@ export class EntryTransactions {
     absent: Members,
   ): Promise<readonly (Failure | undefined)[] | Failure> {
     const internal = internalCtx(ctx, ctx.lkOwner)
-    const marks = this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true })
+    const marks = this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true }, true)
     const steps = markSteps(this.#set, internal, marks)
     const replies = await this.#set.onAll(members, child => child.compound(internal, { steps }))
     const failures = replies.map(reply => {
@@ -201,7 +202,14 @@ export class EntryTransactions {
       failures.length,
       index => has(members, index) && failures[index] === undefined,
     )
-    if (this.#set.hasQuorum(able)) return failures
+    if (this.#set.hasQuorum(able)) {
+      const isKept = (_: Step, k: number): boolean =>
+        someGood(ChangeKind.ENTRY, changelogsTold(this.#set, replies, k), this.#set.all)
+      if (absent === NOBODY || steps.every(isKept)) return failures
+      // The only good copy of a directory is away: what outdated ones do would come back with it.
+      this.#takeBack(ctx, operation, able, absent)
+      return failure(Errno.EIO)
+    }
     this.#takeBack(ctx, operation, able, absent)
     return worstOf(failures.filter(each => each !== undefined))
   }
@@ -304,6 +312,7 @@ export class EntryTransactions {
   #parentMarks<R extends EntryFopReply>(
     operation: EntryOperation<R>,
     what: { blamed: Members; dirty: number; pending: boolean; blame?: number },
+    asks = false,
   ): Mark[] {
     return operation.changes.map(({ parent, name }) => ({
       loc: gfidLoc(parent),
@@ -311,6 +320,7 @@ export class EntryTransactions {
       blame: countersOf(ChangeKind.ENTRY, what.blame ?? 1),
       dirty: what.dirty === 0 ? ZERO_COUNTERS : countersOf(ChangeKind.ENTRY, what.dirty),
       name: { value: name, pending: what.pending },
+      asks,
     }))
   }
 

@@ -25,10 +25,16 @@ import {
   type Reply,
   type Step,
 } from '@ashlar/core'
-import { type BrickChangelog, ChangeKind, countersOf, ZERO_COUNTERS } from '../changelog.ts'
+import {
+  type BrickChangelog,
+  ChangeKind,
+  countersOf,
+  negated,
+  ZERO_COUNTERS,
+} from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import type { InodeState } from '../inode-state.ts'
-import { accusedBy } from '../direction.ts'
+import { accusedBy, someGood } from '../direction.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
 import { type Losses, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
@@ -239,7 +245,7 @@ export class FileLock {
       child.compound(ctx, {
         steps: [
           lockStep(set.name, this.#owner, this.#request, 'try'),
-          this.#beginning(absent),
+          this.#beginning(absent, absent !== NOBODY),
           operation.step(index),
         ],
       }),
@@ -250,8 +256,11 @@ export class FileLock {
     const locks = sortReplies(
       steps.map(each => (Array.isArray(each) ? (each[0] as LockReply) : each)),
     )
+    const logs: (BrickChangelog | undefined)[] = []
     for (const index of indices(locks.granted)) {
-      this.#raised(index, (steps[index] as Reply<PlainFop>[])[1] as Reply<'xattrop'> | undefined)
+      const begun = (steps[index] as Reply<PlainFop>[])[1] as Reply<'xattrop'> | undefined
+      this.#raised(index, begun)
+      if (begun?.ok === true) logs[index] = set.changelog(begun.dict)
     }
     if (locks.taken !== NOBODY) {
       // What was done without everybody's lock is done again, by all, when all have it.
@@ -263,6 +272,8 @@ export class FileLock {
     this.#locked = locks.granted
     this.#members = locks.granted
     if (!set.hasQuorum(locks.granted)) return this.#tooFew(steps)
+    if (absent !== NOBODY && !someGood(ChangeKind.DATA, logs, set.dataBricks))
+      return this.#withdraw(absent)
     const own = steps.map(each =>
       Array.isArray(each) ? ((each[2] ?? each.at(-1)) as R | Failure) : each,
     )
@@ -295,7 +306,30 @@ export class FileLock {
     })
     // Who had the lock may have blamed a brick since the copies were looked at.
     this.#copies.blame(this.#inode, accusedBy(ChangeKind.DATA, logs), 'data')
+    if (absent !== NOBODY && !someGood(ChangeKind.DATA, logs, set.dataBricks))
+      return this.#withdraw(absent)
     return this.#settle(ctx, operation, members, replies)
+  }
+
+  /**
+   * Who looked at the copies before it had the lock may have been told less than there was to tell:
+   * the only good copy is among those that are away. What outdated ones have done does not count, and
+   * is not held against that one, or nobody knew any more which is right.
+   */
+  async #withdraw(absent: Members): Promise<Failure> {
+    this.#spoiled = true
+    this.#leaveSoon = true
+    const mark: Mark = {
+      ...this.#subject,
+      blamed: absent,
+      blame: negated(DATA_ONCE),
+      dirty: ZERO_COUNTERS,
+      asks: true,
+    }
+    const step = markStep(this.#set, this.#owner, mark) as Step
+    await this.#set.onAll(this.#members, child => callStep(child, this.#owner, step))
+    this.#copies.forget(this.#inode)
+    return failure(Errno.EIO)
   }
 
   async #waitForLock(members: Members): Promise<Members | Failure> {

@@ -2,8 +2,15 @@
  * Marks: the changes of the changelog that transactions make, as xattrops.
  */
 
-import { type Ctx, Dict, type Fd, type Loc, type Step, Xattrop } from '@ashlar/core'
-import { addCounters, type Counters, encodeCounters, isZero, ZERO_COUNTERS } from '../changelog.ts'
+import { type Ctx, Dict, type Fd, type Loc, type Reply, type Step, Xattrop } from '@ashlar/core'
+import {
+  addCounters,
+  type BrickChangelog,
+  type Counters,
+  encodeCounters,
+  isZero,
+  ZERO_COUNTERS,
+} from '../changelog.ts'
 import { indices, type Members, NOBODY } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 
@@ -52,6 +59,18 @@ export function markStep(set: ReplicaSet, ctx: Ctx, mark: Mark): Step | undefine
     return { fop: 'fxattrop', ctx, args: { fd, op: Xattrop.ADD_ARRAY, dict, xdata } }
   }
   return { fop: 'xattrop', ctx, args: { loc: mark.loc, op: Xattrop.ADD_ARRAY, dict, xdata } }
+}
+
+/** What bricks say of each other, as their answers to a mark that asks for it tell; by child. */
+export function changelogsTold(
+  set: ReplicaSet,
+  answers: readonly (Reply<'compound'> | undefined)[],
+  step = 0,
+): (BrickChangelog | undefined)[] {
+  return answers.map(answer => {
+    const marked = answer?.ok === true ? (answer.replies[step] as Reply<'xattrop'>) : undefined
+    return marked?.ok === true ? set.changelog(marked.dict) : undefined
+  })
 }
 
 /** The steps of several marks, without those that write nothing. */

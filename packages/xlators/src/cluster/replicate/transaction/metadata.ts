@@ -18,6 +18,7 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
+import { someGood } from '../direction.ts'
 import { has, type Members, NOBODY, size, without } from '../members.ts'
 import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import {
@@ -30,7 +31,7 @@ import {
   unlockAll,
   waitForAll,
 } from './lock-calls.ts'
-import { markStep } from './marks.ts'
+import { changelogsTold, markStep } from './marks.ts'
 import { judge } from './outcome.ts'
 import { callStep } from './steps.ts'
 
@@ -150,6 +151,14 @@ export class MetadataTransactions {
       const mark = this.#mark(operation.inode, owner, absent, ONCE, ONCE)
       const steps = [mark, operation.step]
       const answers = await set.onAll(members, child => child.compound(ctx, { steps }))
+      const logs = changelogsTold(set, answers)
+      if (absent !== NOBODY && !someGood(ChangeKind.METADATA, logs, set.all)) {
+        // Those that did it are outdated, and dirty; who is away is not to be blamed for it.
+        const back = this.#mark(operation.inode, owner, absent, negated(ONCE), ZERO_COUNTERS)
+        await set.onAll(members, child => callStep(child, owner, back))
+        this.#copies.forget(operation.inode)
+        return failure(Errno.EIO)
+      }
       const replies = answers.map(answer =>
         answer?.ok === true
           ? ((answer.replies as readonly Reply<PlainFop>[]).at(-1) as R | Failure)
@@ -176,8 +185,7 @@ export class MetadataTransactions {
     const judged = judge(replies, members)
     if (judged.kind === 'refused') {
       if (marked) {
-        const mark = { blamed: absent, blame: negated(ONCE), dirty: negated(ONCE), asks: true }
-        const back = markStep(set, lazy, { loc: gfidLoc(inode), ...mark }) as Step
+        const back = this.#mark(inode, lazy, absent, negated(ONCE), negated(ONCE))
         set.onAll(members, child => callStep(child, lazy, back)).catch(() => undefined)
       }
       return judged.failure
@@ -204,6 +212,7 @@ export class MetadataTransactions {
   }
 
   #mark(inode: Inode, ctx: Ctx, blamed: Members, blame: typeof ONCE, dirty: typeof ONCE): Step {
-    return markStep(this.#set, ctx, { loc: gfidLoc(inode), blamed, blame, dirty }) as Step
+    const mark = { loc: gfidLoc(inode), blamed, blame, dirty, asks: blamed !== NOBODY }
+    return markStep(this.#set, ctx, mark) as Step
   }
 }
