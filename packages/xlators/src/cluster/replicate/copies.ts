@@ -23,6 +23,7 @@ import {
   type LookupReply,
   type Reply,
   ROOT_CTX,
+  type Subvolume,
   valueText,
 } from '@ashlar/core'
 import { Agreement } from './agreement.ts'
@@ -157,6 +158,22 @@ export class Copies {
       epoch: state.epoch,
       learnt: state.learnt,
     })
+  }
+
+  /**
+   * Asks `members` to do something and to blame bricks that are away. One of these may come back
+   * meanwhile, and be looked at with the others just before they note what it has missed.
+   */
+  async blaming<R>(
+    { away, of, what }: { away: Members; of: readonly Inode[]; what: ReadKind },
+    members: Members,
+    call: (child: Subvolume, index: number) => Promise<R>,
+  ): Promise<(R | undefined)[]> {
+    if (away === NOBODY) return this.#set.onAll(members, call)
+    for (const inode of of) this.blame(inode, away, what)
+    const replies = await this.#set.onAll(members, call)
+    for (const inode of of) this.blame(inode, away, what)
+    return replies
   }
 
   forget(inode: Inode): void {

@@ -172,7 +172,11 @@ export class EntryTransactions {
       unable = failures
     } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent)
     const askAble = (who: Members): Promise<readonly (R | Failure | undefined)[]> =>
-      set.onAll(who, async (child, index) => unable[index] ?? ask(child))
+      this.#copies.blaming(
+        lacking(operation, absent),
+        who,
+        async (child, index) => unable[index] ?? ask(child),
+      )
     const replies = await askAble(judges)
     if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
     const others = await askAble(without(members, judges))
@@ -192,7 +196,9 @@ export class EntryTransactions {
     const internal = internalCtx(ctx, ctx.lkOwner)
     const marks = this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true }, true)
     const steps = markSteps(this.#set, internal, marks)
-    const replies = await this.#set.onAll(members, child => child.compound(internal, { steps }))
+    const replies = await this.#copies.blaming(lacking(operation, absent), members, child =>
+      child.compound(internal, { steps }),
+    )
     const failures = replies.map(reply => {
       if (reply === undefined || !reply.ok) return reply
       const last = reply.replies.at(-1)
@@ -415,7 +421,9 @@ export class EntryTransactions {
       ...this.#objectMarks(operation, failed),
       ...this.#parentMarks(operation, { blamed: failed, dirty: marked ? -1 : 0, pending: true }),
     ]
-    return this.#write(internalCtx(ctx, ctx.lkOwner), done, marks)
+    const noted = await this.#write(internalCtx(ctx, ctx.lkOwner), done, marks)
+    this.#copies.agreement.broken()
+    return noted
   }
 
   async #write(ctx: Ctx, members: Members, marks: readonly Mark[]): Promise<Members> {
@@ -454,6 +462,14 @@ export class EntryTransactions {
         : await this.#copies.teller(ctx, object, good)
     return replies[index] as R
   }
+}
+
+/** The directories of whose names `away` miss the change. */
+function lacking<R extends EntryFopReply>(
+  { changes }: EntryOperation<R>,
+  away: Members,
+): { away: Members; of: readonly Inode[]; what: 'data' } {
+  return { away, of: changes.map(({ parent }) => parent), what: 'data' }
 }
 
 function last(replies: readonly Reply<PlainFop>[]): boolean {

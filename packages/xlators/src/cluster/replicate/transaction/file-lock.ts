@@ -24,6 +24,7 @@ import {
   type PlainFop,
   type Reply,
   type Step,
+  type Subvolume,
 } from '@ashlar/core'
 import {
   type BrickChangelog,
@@ -241,7 +242,7 @@ export class FileLock {
       return this.#firstUnder(ctx, operation)
     }
     const absent = without(set.all, members)
-    const replies = await set.onAll(members, (child, index) =>
+    const replies = await this.#copies.blaming(this.#lacking(absent), members, (child, index) =>
       child.compound(ctx, {
         steps: [
           lockStep(set.name, this.#owner, this.#request, 'try'),
@@ -295,7 +296,7 @@ export class FileLock {
     }
     const absent = without(set.all, members)
     const logs: (BrickChangelog | undefined)[] = []
-    const replies = await set.onAll(members, async (child, index): Promise<R | Failure> => {
+    const ask = async (child: Subvolume, index: number): Promise<R | Failure> => {
       const steps = [this.#beginning(absent, true), operation.step(index)]
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
@@ -303,7 +304,8 @@ export class FileLock {
       this.#raised(index, begun)
       if (begun?.ok === true) logs[index] = set.changelog(begun.dict)
       return (reply.replies[1] ?? reply.replies[0]) as R | Failure
-    })
+    }
+    const replies = await this.#copies.blaming(this.#lacking(absent), members, ask)
     // Who had the lock may have blamed a brick since the copies were looked at.
     this.#copies.blame(this.#inode, accusedBy(ChangeKind.DATA, logs), 'data')
     if (absent !== NOBODY && !someGood(ChangeKind.DATA, logs, set.dataBricks))
@@ -447,7 +449,9 @@ export class FileLock {
       dirty: ZERO_COUNTERS,
     }
     const step = markStep(this.#set, this.#owner, mark) as Step
-    const replies = await this.#set.onAll(done, child => callStep(child, this.#owner, step))
+    const replies = await this.#copies.blaming(this.#lacking(failed), done, child =>
+      callStep(child, this.#owner, step),
+    )
     return succeeded(replies)
   }
 
@@ -563,6 +567,10 @@ export class FileLock {
 
   get #subject(): Pick<Mark, 'loc' | 'fd'> {
     return { loc: gfidLoc(this.#inode), fd: this.#openFd }
+  }
+
+  #lacking(away: Members): { away: Members; of: readonly Inode[]; what: 'data' } {
+    return { away, of: [this.#inode], what: 'data' }
   }
 
   get #request(): LockRequest {

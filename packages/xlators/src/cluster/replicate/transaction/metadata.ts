@@ -150,7 +150,11 @@ export class MetadataTransactions {
       }
       const mark = this.#mark(operation.inode, owner, absent, ONCE, ONCE)
       const steps = [mark, operation.step]
-      const answers = await set.onAll(members, child => child.compound(ctx, { steps }))
+      const answers = await this.#copies.blaming(
+        { away: absent, of: [operation.inode], what: 'metadata' },
+        members,
+        child => child.compound(ctx, { steps }),
+      )
       const logs = changelogsTold(set, answers)
       if (absent !== NOBODY && !someGood(ChangeKind.METADATA, logs, set.all)) {
         // Those that did it are outdated, and dirty; who is away is not to be blamed for it.
@@ -201,7 +205,11 @@ export class MetadataTransactions {
     if (failed !== NOBODY) {
       const dirty = marked ? negated(ONCE) : ZERO_COUNTERS
       const blame = this.#mark(inode, owner, failed, ONCE, dirty)
-      const noted = await set.onAll(done, child => callStep(child, owner, blame))
+      const noted = await this.#copies.blaming(
+        { away: failed, of: [inode], what: 'metadata' },
+        done,
+        child => callStep(child, owner, blame),
+      )
       this.#copies.blame(inode, failed, 'metadata')
       if (!set.hasQuorum(succeeded(noted))) return NO_QUORUM
     } else if (marked) {
