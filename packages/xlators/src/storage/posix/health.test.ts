@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { existsSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { FakeClock, TestVolume, until } from '@ashlar/testkit'
@@ -44,16 +44,22 @@ async function untilTold(expected: readonly string[]): Promise<void> {
   expect(told()).toEqual(expected)
 }
 
+/** What the check writes goes elsewhere from now on, whatever check is under way. */
+function redirect(target: string): void {
+  symlinkSync(target, `${root}/redirected`)
+  renameSync(`${root}/redirected`, checked)
+}
+
 it('fails with its disk, and comes back with it', async () => {
-  mkdirSync(checked)
+  redirect('/nowhere/at/all')
   await untilTold(['child-up', 'child-down'])
-  rmSync(checked, { recursive: true })
+  unlinkSync(checked)
   await untilTold(['child-up', 'child-down', 'child-up'])
 })
 
 // A brick that was full at such a moment was gone for good.
 it('has not failed when its disk is full', async () => {
-  symlinkSync('/dev/full', checked)
+  redirect('/dev/full')
   for (let checks = 0; checks < 3; checks++) {
     clock.advance(INTERVAL_S * 1000)
     await new Promise(resolve => setImmediate(resolve))
@@ -63,8 +69,6 @@ it('has not failed when its disk is full', async () => {
     clock.advance(INTERVAL_S * 1000)
     return existsSync(checked)
   })
-  unlinkSync(checked)
-  mkdirSync(checked)
+  redirect('/nowhere/at/all')
   await untilTold(['child-up', 'child-down'])
-  rmSync(checked, { recursive: true })
 })
