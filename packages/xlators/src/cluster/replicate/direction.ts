@@ -102,14 +102,19 @@ export function accusedBy(
   return accused
 }
 
-/** By what was told of them, one of `members` has all there is of `kind`. */
-export function someGood(
+/** Who has told what it holds against the others. */
+export function tellers(logs: readonly (BrickChangelog | undefined)[]): Members {
+  return where(logs.length, index => logs[index] !== undefined)
+}
+
+/** Some have told, and by that none of `members` among them has all there is of `kind`. */
+export function noneGood(
   kind: ChangeKind,
   logs: readonly (BrickChangelog | undefined)[],
   members: Members,
 ): boolean {
-  const told = where(logs.length, index => logs[index] !== undefined)
-  return without(told & members, accusedBy(kind, logs)) !== NOBODY
+  const told = tellers(logs)
+  return told !== NOBODY && without(told & members, accusedBy(kind, logs)) === NOBODY
 }
 
 /** Number of copies that are a majority of `count`. */

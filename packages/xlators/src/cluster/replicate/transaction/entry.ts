@@ -25,7 +25,7 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
-import { someGood } from '../direction.ts'
+import { noneGood } from '../direction.ts'
 import {
   first,
   has,
@@ -210,7 +210,7 @@ export class EntryTransactions {
     )
     if (this.#set.hasQuorum(able)) {
       const isKept = (_: Step, k: number): boolean =>
-        someGood(ChangeKind.ENTRY, changelogsTold(this.#set, replies, k), this.#set.all)
+        !noneGood(ChangeKind.ENTRY, changelogsTold(this.#set, replies, k), this.#set.all)
       if (absent === NOBODY || steps.every(isKept)) return failures
       // The only good copy of a directory is away: what outdated ones do would come back with it.
       this.#takeBack(ctx, operation, able, absent)

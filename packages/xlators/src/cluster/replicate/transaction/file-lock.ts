@@ -35,7 +35,7 @@ import {
 } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import type { InodeState } from '../inode-state.ts'
-import { accusedBy, someGood } from '../direction.ts'
+import { accusedBy, noneGood, tellers } from '../direction.ts'
 import { has, indices, type Members, NOBODY, size, without } from '../members.ts'
 import { type Losses, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import { type Claim, Claims, type RangeClaim, rangesConflict } from './claims.ts'
@@ -273,8 +273,8 @@ export class FileLock {
     this.#locked = locks.granted
     this.#members = locks.granted
     if (!set.hasQuorum(locks.granted)) return this.#tooFew(steps)
-    if (absent !== NOBODY && !someGood(ChangeKind.DATA, logs, set.dataBricks))
-      return this.#withdraw(absent)
+    if (absent !== NOBODY && noneGood(ChangeKind.DATA, logs, set.dataBricks))
+      return this.#withdraw(absent, tellers(logs))
     const own = steps.map(each =>
       Array.isArray(each) ? ((each[2] ?? each.at(-1)) as R | Failure) : each,
     )
@@ -308,17 +308,18 @@ export class FileLock {
     const replies = await this.#copies.blaming(this.#lacking(absent), members, ask)
     // Who had the lock may have blamed a brick since the copies were looked at.
     this.#copies.blame(this.#inode, accusedBy(ChangeKind.DATA, logs), 'data')
-    if (absent !== NOBODY && !someGood(ChangeKind.DATA, logs, set.dataBricks))
-      return this.#withdraw(absent)
+    if (absent !== NOBODY && noneGood(ChangeKind.DATA, logs, set.dataBricks))
+      return this.#withdraw(absent, tellers(logs))
     return this.#settle(ctx, operation, members, replies)
   }
 
   /**
    * Who looked at the copies before it had the lock may have been told less than there was to tell:
    * the only good copy is among those that are away. What outdated ones have done does not count, and
-   * is not held against that one, or nobody knew any more which is right.
+   * is not held against that one, or nobody knew any more which is right: those that `noted` it take it
+   * back. Others have not, and a counter must not come below zero.
    */
-  async #withdraw(absent: Members): Promise<Failure> {
+  async #withdraw(absent: Members, noted: Members): Promise<Failure> {
     this.#spoiled = true
     this.#leaveSoon = true
     const mark: Mark = {
@@ -329,7 +330,7 @@ export class FileLock {
       asks: true,
     }
     const step = markStep(this.#set, this.#owner, mark) as Step
-    await this.#set.onAll(this.#members, child => callStep(child, this.#owner, step))
+    await this.#set.onAll(noted, child => callStep(child, this.#owner, step))
     this.#copies.forget(this.#inode)
     return failure(Errno.EIO)
   }

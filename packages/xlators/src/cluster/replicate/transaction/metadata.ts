@@ -18,7 +18,7 @@ import {
 } from '@ashlar/core'
 import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
-import { someGood } from '../direction.ts'
+import { noneGood, tellers } from '../direction.ts'
 import { has, type Members, NOBODY, size, without } from '../members.ts'
 import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-set.ts'
 import {
@@ -156,10 +156,10 @@ export class MetadataTransactions {
         child => child.compound(ctx, { steps }),
       )
       const logs = changelogsTold(set, answers)
-      if (absent !== NOBODY && !someGood(ChangeKind.METADATA, logs, set.all)) {
+      if (absent !== NOBODY && noneGood(ChangeKind.METADATA, logs, set.all)) {
         // Those that did it are outdated, and dirty; who is away is not to be blamed for it.
         const back = this.#mark(operation.inode, owner, absent, negated(ONCE), ZERO_COUNTERS)
-        await set.onAll(members, child => callStep(child, owner, back))
+        await set.onAll(tellers(logs), child => callStep(child, owner, back))
         this.#copies.forget(operation.inode)
         return failure(Errno.EIO)
       }

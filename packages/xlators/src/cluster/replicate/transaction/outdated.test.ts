@@ -1,4 +1,4 @@
-import { Errno, Iatt, inodeLoc, SetAttr } from '@ashlar/core'
+import { Errno, failure, Iatt, inodeLoc, SetAttr } from '@ashlar/core'
 import { BrickSet, errnoOf, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { ChangeKind, decodeCounters } from '../changelog.ts'
@@ -53,6 +53,38 @@ it('what outdated copies alone have written is not held against the good one', a
   expect(errnoOf(await volume.writeFd(fd, 'changed'))).toBe(Errno.EIO)
   fd.unref()
   expect(heldAgainstThird('/file', ChangeKind.DATA)).toEqual([0, 0])
+})
+
+// Taken back where it was never noted, it came below zero, which no heal clears.
+it('nor is anything taken back by who could not note it', async () => {
+  await bricks.stop()
+  bricks = await BrickSet.start({ count: 4 })
+  client = await bricks.join(replicate, { 'data-self-heal': 'off' })
+  await bricks.write('/file', 'content')
+  const { volume } = client
+  const fd = await volume.open('/file')
+  await client.cut(3)
+  let blamed = false
+  client.meddler(0).interfere(async fop => {
+    if (fop !== 'inodelk' || blamed) return undefined
+    blamed = true
+    for (const index of [0, 1]) await bricks.blame(index, '/file', 1 - index, [1, 0, 0])
+    return undefined
+  })
+  let refused = false
+  client.meddler(2).interfere(async fop => {
+    if (fop !== 'fxattrop' || refused) return undefined
+    refused = true
+    return failure(Errno.ENOSPC)
+  })
+  expect(errnoOf(await volume.writeFd(fd, 'changed'))).toBe(Errno.EIO)
+  fd.unref()
+  expect(refused).toBe(true)
+  const held = [0, 1, 2].map(index => {
+    const bytes = bricks.xattr(index, '/file', `trusted.afr.${bricks.childName(3)}`)
+    return bytes === undefined ? 0 : decodeCounters(bytes)[ChangeKind.DATA]
+  })
+  expect(held).toEqual([0, 0, 0])
 })
 
 it('nor are attributes', async () => {
