@@ -47,6 +47,26 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
+/** Time that passes when the test says so: only the sockets are real. */
+function ownTime(): {
+  clock: Env['clock']
+  timers: Map<object, { at: number; action: () => void }>
+  time: { now: number }
+} {
+  const time = { now: 0 }
+  const timers = new Map<object, { at: number; action: () => void }>()
+  const clock: Env['clock'] = {
+    monotonic: () => time.now,
+    wall: () => ({ sec: 0, nsec: 0 }),
+    after: (ms, action) => {
+      const timer = { cancel: () => void timers.delete(timer) }
+      timers.set(timer, { at: time.now + ms, action })
+      return timer
+    },
+  }
+  return { clock, timers, time }
+}
+
 async function until(what: string, condition: () => boolean, ms = 5000): Promise<void> {
   const deadline = performance.now() + ms
   while (!condition()) {
@@ -269,23 +289,12 @@ describe('a connection', () => {
       }
     })
     cleanups.push(() => silent.close())
-    // Time is the test's own: only the sockets are real.
-    let now = 0
-    const timers = new Map<object, { at: number; action: () => void }>()
-    const clock: Env['clock'] = {
-      monotonic: () => now,
-      wall: () => ({ sec: 0, nsec: 0 }),
-      after: (ms, action) => {
-        const timer = { cancel: () => void timers.delete(timer) }
-        timers.set(timer, { at: now + ms, action })
-        return timer
-      },
-    }
+    const { clock, timers, time } = ownTime()
     const pass = async (ms: number): Promise<void> => {
-      for (const end = now + ms; now < end; ) {
-        now += 1
+      for (const end = time.now + ms; time.now < end; ) {
+        time.now += 1
         for (const [timer, { at, action }] of timers) {
-          if (at <= now && timers.delete(timer)) action()
+          if (at <= time.now && timers.delete(timer)) action()
         }
         await new Promise(resolve => setImmediate(resolve))
       }
@@ -382,22 +391,12 @@ describe('a connection', () => {
   })
 
   test('to a server that has just gone is tried every second, later every three', async () => {
-    let now = 0
-    const timers = new Map<object, { at: number; action: () => void }>()
-    const clock: Env['clock'] = {
-      monotonic: () => now,
-      wall: () => ({ sec: 0, nsec: 0 }),
-      after: (ms, action) => {
-        const timer = { cancel: () => void timers.delete(timer) }
-        timers.set(timer, { at: now + ms, action })
-        return timer
-      },
-    }
+    const { clock, timers, time } = ownTime()
     const attempts: number[] = []
     const network: Env['network'] = {
       ...offlineNetwork,
       connect: (address, handler) => {
-        attempts.push(now)
+        attempts.push(time.now)
         return offlineNetwork.connect(address, handler)
       },
     }
@@ -409,12 +408,12 @@ describe('a connection', () => {
     })
     cleanups.push(() => client.stop())
     client.start()
-    while (now < 90_000) {
+    while (time.now < 90_000) {
       await new Promise(resolve => setImmediate(resolve))
       const [next] = [...timers].toSorted(([, one], [, other]) => one.at - other.at)
       if (next === undefined) break
       timers.delete(next[0])
-      now = next[1].at
+      time.now = next[1].at
       next[1].action()
     }
     const waits = attempts.slice(1).map((at, i) => at - (attempts[i] as number))

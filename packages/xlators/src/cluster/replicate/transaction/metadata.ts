@@ -210,7 +210,6 @@ export class MetadataTransactions {
         done,
         child => callStep(child, owner, blame),
       )
-      this.#copies.blame(inode, failed, 'metadata')
       if (!set.hasQuorum(succeeded(noted))) return NO_QUORUM
     } else if (marked) {
       const clear = this.#mark(inode, lazy, NOBODY, ZERO_COUNTERS, negated(ONCE))
