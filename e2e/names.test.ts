@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { obstacle } from './mounted.ts'
 
 const ROUNDS = 40
+/** More than clients keep of a small file. */
+const LARGE = 100_000
 /** Names that are looked up and not there, between two that are made: it takes 8 for a listing. */
 const MISSES = 12
 /** A mount that is stopped may hold up others by 2 s for a lease; the rest is for a slow machine. */
@@ -109,6 +111,20 @@ describe.skipIf(obstacle !== undefined)('names on two mounts', () => {
           }),
         )
         expect(won.filter(Boolean), `${round}`).toHaveLength(1)
+      }
+    })
+
+    test('given to another file, open that file', async () => {
+      const [maker, reader] = mounts
+      await fs.mkdir(`${maker.path}/replaced`)
+      for (let round = 0; round < ROUNDS; round++) {
+        await fs.writeFile(`${maker.path}/replaced/.next`, Buffer.alloc(LARGE, round))
+        await fs.rename(`${maker.path}/replaced/.next`, `${maker.path}/replaced/n`)
+        // Looked up now, or when another file had the name, a moment ago.
+        const file = await fs.open(`${reader.path}/replaced/n`)
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(1), 0, 1, LARGE - 1)
+        await file.close()
+        expect([bytesRead, buffer[0]]).toEqual([1, round])
       }
     })
 

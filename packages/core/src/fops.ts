@@ -299,7 +299,12 @@ export interface FopArgs {
   unlink: OnLoc & { readonly xflags: number }
   rmdir: OnLoc & { readonly xflags: number }
   rename: WithXdata & { readonly oldloc: Loc; readonly newloc: Loc }
-  open: OnLoc & { readonly fd: Fd; readonly flags: number }
+  open: OnLoc & {
+    readonly fd: Fd
+    readonly flags: number
+    /** A cache of this client has the whole content, and answers reads. Never on the wire. */
+    readonly contentHeld?: boolean | undefined
+  }
   opendir: OnLoc & { readonly fd: Fd }
   readv: OnFd & { readonly size: number; readonly offset: number; readonly flags: number }
   /** `data` may be sent after the reply: it must not change before `loan`, if any, is released. */

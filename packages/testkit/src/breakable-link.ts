@@ -31,6 +31,8 @@ export interface BreakableLink {
   readonly up: boolean
   cut(): void
   mend(): void
+  /** What each call waits for before it arrives; set by a test. */
+  before: (fop: FopName) => Promise<void> | undefined
   /** Calls of each fop since the link was made. */
   readonly calls: ReadonlyMap<FopName, number>
 }
@@ -81,12 +83,29 @@ function create(self: XlatorSelf): Xlator {
   const { leaves } = self.graph
   const leaf = leaves.indexOf(self.child.leaves[0] as string)
   const fops: Record<string, unknown> = {}
+  const link: BreakableLink = {
+    get up() {
+      return up
+    },
+    cut() {
+      up = false
+      self.notify({ kind: 'child-down' })
+    },
+    mend() {
+      up = true
+      self.notify({ kind: 'child-up' })
+    },
+    before: () => undefined,
+    calls,
+  }
   for (const fop of FOP_NAMES) {
     const child = self.child[fop] as AnyFop
     fops[fop] = async (ctx: Ctx, args: FopArgs[FopName]): Promise<Reply<FopName>> => {
       calls.set(fop, (calls.get(fop) ?? 0) + 1)
       // A request may be on its way when the link is cut: neither it nor its answer arrives.
       if (!up) return failure(Errno.ENOTCONN)
+      const waiting = link.before(fop)
+      if (waiting !== undefined) await waiting
       const reply = await child(ctx, carried(self.inodes, fop, args))
       return up ? reply : failure(Errno.ENOTCONN)
     }
@@ -111,20 +130,7 @@ function create(self: XlatorSelf): Xlator {
     readdir: (ctx, args) => list('readdir', ctx, args),
     readdirp: (ctx, args) => list('readdirp', ctx, args),
   }
-  links.set(xlator, {
-    get up() {
-      return up
-    },
-    cut() {
-      up = false
-      self.notify({ kind: 'child-down' })
-    },
-    mend() {
-      up = true
-      self.notify({ kind: 'child-up' })
-    },
-    calls,
-  })
+  links.set(xlator, link)
   return xlator
 }
 

@@ -17,7 +17,10 @@ import {
 export type Changing = <R>(inode: Inode, change: () => Promise<R>) => Promise<R>
 
 /** To be assigned to a translator: its fops that change content. */
-export function contentChanges(child: Subvolume, changing: Changing): Xlator {
+export function contentChanges(
+  child: Subvolume,
+  changing: Changing,
+): Xlator & Required<Pick<Xlator, 'open'>> {
   return {
     open: (ctx: Ctx, args: FopArgs['open']) =>
       (args.flags & OpenFlag.TRUNC) === 0

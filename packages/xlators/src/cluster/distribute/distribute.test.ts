@@ -33,6 +33,7 @@ import * as sys from '@ashlar/sys'
 import {
   type BreakableLink,
   breakableLink,
+  Dice,
   errnoOf,
   good,
   linkOf,
@@ -834,6 +835,35 @@ describe.each([
         expect.stringMatching(/^[xy]$/),
         'z',
       ])
+    })
+
+    it('over a name never takes the name away, wherever the files lie', async () => {
+      good(await volume.mkdir('/d'))
+      await volume.write('/d/n', 'first')
+      // Each message takes its time, so that lookups of two steps see what lies between them.
+      const dice = new Dice(1, 'way')
+      for (let i = 0; i < BRICKS; i++)
+        link(i).before = async () => {
+          for (let turns = dice.integer(8); turns > 0; turns--) await new Promise(setImmediate)
+        }
+      let done = false
+      const replacing = (async () => {
+        for (let i = 0; i < 60; i++) {
+          await volume.write(`/d/t${i}`, `${i}`)
+          good(await volume.rename(`/d/t${i}`, '/d/n'))
+        }
+        done = true
+      })()
+      const { parent } = await volume.entry('/d/n')
+      const looking = async (): Promise<void> => {
+        while (!done) {
+          const inode = volume.graph.inodes.create()
+          const loc = entryLoc(parent as Inode, 'n', inode)
+          good(await volume.top.lookup(volume.ctx, { loc }))
+        }
+      }
+      await Promise.all([replacing, looking(), looking()])
+      expect(await volume.read('/d/n')).toBe('59')
     })
 
     it('that goes both ways at once ends', async () => {

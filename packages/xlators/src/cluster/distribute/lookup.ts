@@ -9,6 +9,10 @@
  *   by gfid          ─▶ all subvolumes
  *   known already    ─▶ where it was; everywhere when it is gone from there
  *
+ * A rename over a name may move its data from one subvolume to another while it is looked up, and a
+ * linkto file that led to the old data then leads nowhere. So where nothing but such is found the name
+ * is looked up again, before it is said not to exist.
+ *
  * Facts: `dht_lookup`, xlators/cluster/dht/src/dht-common.c.
  */
 
@@ -42,6 +46,9 @@ import {
 } from './volume.ts'
 
 type LookupArgs = FopArgs['lookup']
+
+/** Lookups of a name of which only linkto files are found, before these are believed. */
+const LOOKS_MAX = 4
 
 export async function lookup(
   volume: Distribution,
@@ -191,6 +198,7 @@ async function lookupEverywhere(
   ctx: Ctx,
   args: LookupArgs,
   known: readonly Answer[],
+  looks = 1,
 ): Promise<Reply<'lookup'>> {
   const answers = await askOthers(volume, ctx, args, known)
   const files: { child: Subvolume; reply: LookupReply }[] = []
@@ -212,6 +220,8 @@ async function lookupEverywhere(
   if (directories > 0) return mergeDirectory(volume, ctx, args, answers)
   const file = files[0]
   if (file === undefined) {
+    if (links.length > 0 && looks < LOOKS_MAX)
+      return lookupEverywhere(volume, ctx, args, [], looks + 1)
     await dropStaleLinks(volume, ctx, args.loc, links)
     return worstFailure(failures.length > 0 ? failures : [failure(Errno.ENOENT)])
   }

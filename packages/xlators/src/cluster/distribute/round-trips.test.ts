@@ -227,7 +227,7 @@ describe('round trips', () => {
       ...ALWAYS,
       mkdir: ['COMPOUND(INODELK ENTRYLK MKDIR SETXATTR) > MKDIR | COMPOUND(INODELK ENTRYLK)'],
       // What closing a file does, ending its locks, there is no need of here.
-      'reading a file of 100 KiB': ['LOOKUP > OPEN, READ'],
+      'reading a file of 100 KiB': ['LOOKUP > OPEN > READ'],
       rmdir: ['COMPOUND(INODELK ENTRYLK) > RMDIR > COMPOUND(RMDIR INODELK ENTRYLK)'],
       'rename of a file': [
         // To a name that hashes to the other brick.
@@ -253,7 +253,7 @@ describe('round trips', () => {
     Object.entries({
       ...ALWAYS,
       mkdir: ['ENTRYLK, INODELK > MKDIR > MKDIR, SETXATTR | ENTRYLK, INODELK'],
-      'reading a file of 100 KiB': ['LOOKUP > OPEN, READ > FLUSH'],
+      'reading a file of 100 KiB': ['LOOKUP > OPEN > READ > FLUSH'],
       rmdir: ['ENTRYLK, INODELK > RMDIR > RMDIR | ENTRYLK, INODELK'],
       'rename of a file': [
         'ENTRYLK, ENTRYLK, INODELK, INODELK, INODELK > LOOKUP, LOOKUP' +

@@ -207,7 +207,8 @@ class MdCache implements Xlator {
     return reply
   }
 
-  // Opening: the first to hear that somebody else has removed a file.
+  // Opening: the first to hear that somebody else has removed a file. Its name may lead to another one,
+  // so what listings have told of it does not hold either.
 
   async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
     // O_TRUNC is a change whose attributes the reply does not tell.
@@ -216,8 +217,10 @@ class MdCache implements Xlator {
     if (truncates) metadata.changing += 1
     const reply = await this.#child.open(ctx, args)
     if (truncates) metadata.changing -= 1
-    if (truncates) this.#ahead.changed(args.loc.inode.gfid)
-    if (truncates || !reply.ok) metadata.invalidate()
+    if (truncates || !reply.ok) {
+      metadata.invalidate()
+      this.#ahead.changed(args.loc.inode.gfid)
+    }
     return reply
   }
 

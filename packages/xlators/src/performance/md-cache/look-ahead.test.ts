@@ -313,6 +313,17 @@ describe('look-ahead', () => {
     })
   })
 
+  test('a file that cannot be opened is not what the listing tells: its name is asked for', async () => {
+    const file = world.file('f')
+    await list([listed('f'), listed('g')])
+    const fd = world.graph.openFd(file, { flags: 0, pid: 1 })
+    const opening = world.graph.top.open(ROOT_CTX, { loc: inodeLoc(file), fd, flags: 0 })
+    await world.waiting('open').answer(failure(Errno.ESTALE))
+    expect(await opening).toMatchObject({ ok: false })
+    expect(await asks('f')).toBe(true)
+    expect(await asks('g')).toBe(false)
+  })
+
   describe('what this client has changed', () => {
     test('of a file, by whatever name', async () => {
       const elsewhere = makeDirectory('elsewhere')

@@ -1,12 +1,15 @@
 /**
- * performance/open-behind: files opened for reading are open at once. On its brick a file is opened
- * when somebody reads what quick-read does not have, locks, or needs the fd in any other way; a file
- * that is closed before is never opened there.
+ * performance/open-behind: small files opened for reading are open at once. On its brick a file is
+ * opened when somebody reads what quick-read does not have any more, locks, or needs the fd in any
+ * other way; a file that is closed before is never opened there.
  *
- * An open is answered here only where it is sure to succeed: the caller is root, or owns the file and
- * its mode allows reading; for the rights of others the brick alone knows what ACLs say. The mode is
- * that of a lookup no older than what the kernel itself would trust. Opens for writing go down: they
- * are followed by a write, and gain nothing.
+ * An open is answered here only where it is sure to succeed. The caller is root, or owns the file and
+ * its mode allows reading (for the rights of others the brick alone knows what ACLs say), by a lookup
+ * no older than what the kernel itself would trust. And quick-read has the content: the name may have
+ * gone to another file since, and this one may be no more. Of a file that has to be read from its
+ * brick that must be known now, as upon ESTALE the kernel looks the name up again for an open, not for
+ * a read. (GlusterFS's open-behind answers there, too, and the read fails.) Opens for writing go
+ * down: they are followed by a write, and gain nothing.
  *
  * Facts: xlators/performance/open-behind/src/open-behind.c.
  */
@@ -80,7 +83,7 @@ class OpenBehind implements Xlator {
 
   notify(event: GraphEvent): void {
     if (event.kind === 'child-down' || event.kind === 'some-descendent-down')
-      this.#downAt = this.#self.env.clock.monotonic()
+      this.#downAt = this.#now()
     else if (event.kind === 'cache-invalidation') {
       const inode = this.#self.inodes.find(event.change.gfid)
       this.#listed.delete(event.change.gfid)
@@ -91,13 +94,13 @@ class OpenBehind implements Xlator {
 
   async lookup(ctx: Ctx, args: FopArgs['lookup']): Promise<Reply<'lookup'>> {
     const reply = await this.#child.lookup(ctx, args)
-    if (reply.ok) this.#learn(args.loc.inode, reply.stat)
+    if (reply.ok) this.#learn(args.loc.inode, reply.stat, this.#now())
     else this.#rights.set(args.loc.inode, undefined)
     return reply
   }
 
   async readdirp(ctx: Ctx, args: FopArgs['readdirp']): Promise<Reply<'readdirp'>> {
-    const asked = this.#self.env.clock.monotonic()
+    const asked = this.#now()
     const reply = await this.#child.readdirp(ctx, args)
     if (!reply.ok) return reply
     const at = reply.askedAt ?? asked
@@ -106,7 +109,7 @@ class OpenBehind implements Xlator {
     for (const { stat } of reply.entries) {
       if (stat.gfid === NULL_GFID) continue
       const inode = this.#self.inodes.find(stat.gfid)
-      if (inode !== undefined) this.#learn(inode, stat)
+      if (inode !== undefined) this.#learn(inode, stat, at)
       else if (stat.isRegular) this.#listed.set(stat.gfid, { uid: stat.uid, mode: stat.mode, at })
     }
     return reply
@@ -208,27 +211,29 @@ class OpenBehind implements Xlator {
     return undefined
   }
 
-  #mayWait(ctx: Ctx, { loc, flags, xdata }: FopArgs['open']): boolean {
-    if (this.#self.options['pass-through'] || xdata !== undefined) return false
+  #mayWait(ctx: Ctx, { loc, flags, contentHeld, xdata }: FopArgs['open']): boolean {
+    if (this.#self.options['pass-through'] || contentHeld !== true || xdata !== undefined)
+      return false
     if ((flags & NOT_DELAYED) !== OpenFlag.RDONLY) return false
     const rights = this.#rights.get(loc.inode) ?? this.#listed.get(loc.inode.gfid)
     if (rights === undefined || rights.at <= this.#downAt) return false
-    if (this.#self.env.clock.monotonic() - rights.at >= RIGHTS_MS) return false
+    if (this.#now() - rights.at >= RIGHTS_MS) return false
     return ctx.uid === 0 || (ctx.uid === rights.uid && (rights.mode & S_IRUSR) !== 0)
   }
 
-  #learn(inode: Inode, stat: Iatt): void {
-    const { env, inodes } = this.#self
-    const known = inodes.find(stat.gfid) ?? inode
-    const rights = stat.isRegular
-      ? { uid: stat.uid, mode: stat.mode, at: env.clock.monotonic() }
-      : undefined
+  #now(): number {
+    return this.#self.env.clock.monotonic()
+  }
+
+  #learn(inode: Inode, stat: Iatt, at: number): void {
+    const known = this.#self.inodes.find(stat.gfid) ?? inode
+    const rights = stat.isRegular ? { uid: stat.uid, mode: stat.mode, at } : undefined
     this.#listed.delete(stat.gfid)
     this.#rights.set(known, rights)
   }
 
   #forget(inode: Inode): void {
-    this.#changedAt = this.#self.env.clock.monotonic()
+    this.#changedAt = this.#now()
     this.#listed.delete(inode.gfid)
     this.#rights.set(inode, undefined)
   }

@@ -38,10 +38,12 @@ describe('open-behind', () => {
   const open = async (
     flags: number = OpenFlag.RDONLY,
     ctx: Ctx = ROOT_CTX,
+    contentHeld = true,
   ): Promise<{ fd: Fd; early: boolean }> => {
     const fd = world.graph.openFd(inode, { flags, pid: 1 })
     let answered = false
-    const reply = world.graph.top.open(ctx, { loc: inodeLoc(inode), fd, flags }).then(() => {
+    const args = { loc: inodeLoc(inode), fd, flags, ...(contentHeld ? { contentHeld } : {}) }
+    const reply = world.graph.top.open(ctx, args).then(() => {
       answered = true
     })
     await settled()
@@ -152,11 +154,18 @@ describe('open-behind', () => {
     await lookup(0o044)
     expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(false)
     await lookup()
-    world.clock.advance(1000)
-    expect((await open()).early).toBe(false)
+    world.clock.advance(999)
+    expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(true)
+    world.clock.advance(1)
+    expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(false)
     await lookup()
     world.notify({ kind: 'child-down' })
     expect((await open()).early).toBe(false)
+  })
+
+  test('a file that will be read from its brick is opened there first', async () => {
+    await lookup()
+    expect((await open(OpenFlag.RDONLY, ROOT_CTX, false)).early).toBe(false)
   })
 
   describe('a file that was only listed', () => {
@@ -179,12 +188,14 @@ describe('open-behind', () => {
     }
     const as = (uid: number): Ctx => ({ ...ROOT_CTX, uid, gid: uid })
 
-    test('is open at once for a second, for who may read it', async () => {
+    test('is open at once for a second, for who may read it and does so here', async () => {
       await list()
+      world.clock.advance(999)
       expect((await open()).early).toBe(true)
       expect((await open(OpenFlag.RDONLY, as(OWNER))).early).toBe(true)
       expect((await open(OpenFlag.RDONLY, as(OWNER + 1))).early).toBe(false)
-      world.clock.advance(1000)
+      expect((await open(OpenFlag.RDONLY, ROOT_CTX, false)).early).toBe(false)
+      world.clock.advance(1)
       expect((await open()).early).toBe(false)
     })
 

@@ -66,10 +66,10 @@ class QuickRead implements Xlator {
   constructor(self: Self) {
     this.#self = self
     this.#child = self.child
-    Object.assign(
-      this,
-      contentChanges(self.child, (inode, change) => this.#changing(inode, change)),
-    )
+    const changes = contentChanges(self.child, (inode, change) => this.#changing(inode, change))
+    Object.assign(this, changes, {
+      open: (ctx: Ctx, args: FopArgs['open']) => changes.open(ctx, this.#opening(args)),
+    })
     this.#key = self.contextKey<SmallFile>()
     this.#files = new SmallFiles(self.options['cache-size'])
   }
@@ -185,12 +185,23 @@ class QuickRead implements Xlator {
     return file
   }
 
+  /** A file whose content is here, and good. */
+  #held(inode: Inode): SmallFile | undefined {
+    const known = this.#key.get(inode)
+    const file = known?.content === undefined ? this.#come(inode) : known
+    return file !== undefined && this.#isFresh(file) ? file : undefined
+  }
+
+  /** Below us it matters whether anybody will ask the brick for the file. */
+  #opening(args: FopArgs['open']): FopArgs['open'] {
+    return this.#held(args.loc.inode) === undefined ? args : { ...args, contentHeld: true }
+  }
+
   async readv(ctx: Ctx, args: FopArgs['readv']): Promise<Reply<'readv'>> {
     const { fd, offset, size, flags, xdata } = args
     if (xdata === undefined && ((fd.flags | flags) & OpenFlag.DIRECT) === 0) {
-      const known = this.#key.get(fd.inode)
-      const file = known?.content === undefined ? (this.#come(fd.inode) ?? known) : known
-      const content = file === undefined ? undefined : this.#fresh(file)
+      const file = this.#held(fd.inode)
+      const content = file?.content
       if (file !== undefined && content !== undefined && offset < content.length) {
         this.#files.used(file)
         this.#hits += 1
@@ -240,14 +251,12 @@ class QuickRead implements Xlator {
     return (xdata?.clone() ?? new Dict()).setUint(CONTENT, this.#self.options['max-file-size'])
   }
 
-  /** The content, while it is good. */
-  #fresh(file: SmallFile): Buffer | undefined {
+  #isFresh(file: SmallFile): boolean {
     if (file.content === undefined || file.changing > 0 || file.validatedAt <= this.#downAt)
-      return undefined
+      return false
     const { options } = this.#self
-    if (options['quick-read-cache-invalidation']) return file.content
-    const age = this.#now() - file.validatedAt
-    return age < options['cache-timeout'] * 1000 ? file.content : undefined
+    if (options['quick-read-cache-invalidation']) return true
+    return this.#now() - file.validatedAt < options['cache-timeout'] * 1000
   }
 
   /** Content has come with a lookup that was asked in `generation`. */

@@ -65,6 +65,23 @@ describe('quick-read', () => {
     expect(await read()).toBe('brick')
   })
 
+  test('an open tells those below whether they will be asked for the content', async () => {
+    const held = async (): Promise<unknown> => {
+      const args = { loc: inodeLoc(inode), fd, flags: OpenFlag.RDONLY }
+      const reply = world.graph.top.open(ROOT_CTX, args)
+      await settled()
+      const call = world.waiting('open')
+      await call.answer({ ok: true })
+      await reply
+      return call.args.contentHeld
+    }
+    expect(await held()).toBeUndefined()
+    await lookup('text')
+    expect(await held()).toBe(true)
+    world.clock.advance(1000)
+    expect(await held()).toBeUndefined()
+  })
+
   test('what is past the end is asked of the brick', async () => {
     await lookup('text')
     expect(await read(4)).toBe('brick')
