@@ -81,10 +81,15 @@ interface Run<R> {
   readonly generation: number
   /** Marks were made before. */
   readonly marked: boolean
+  /** The bricks that have those of each change: one may not have been able to note it. */
+  readonly noted: readonly Members[]
   /** Those who know a directory best were asked first whether it may go. */
   readonly judged: boolean
   readonly replies: readonly (R | Failure | undefined)[]
 }
+
+/** Asks one brick for an operation. */
+type Ask<R> = (child: Subvolume, index: number) => Promise<R | Failure>
 
 export class EntryTransactions {
   readonly #set: ReplicaSet
@@ -163,19 +168,21 @@ export class EntryTransactions {
     const { empties } = operation
     const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
     const optimistic = members === set.all && set.options['optimistic-change-log']
-    const run = { absent, generation, marked: !optimistic, judged: judges !== members }
-    let ask = (child: Subvolume): Promise<R | Failure> => callStep<R>(child, ctx, operation.step)
+    const noted: Members[] = operation.changes.map(() => NOBODY)
+    const run = { absent, generation, marked: !optimistic, noted, judged: judges !== members }
+    let ask: Ask<R> = child => callStep<R>(child, ctx, operation.step)
     let unable: readonly (Failure | undefined)[] = []
     if (!optimistic && operation.undo === undefined) {
       const failures = await this.#markFirst(ctx, operation, members, absent)
       if ('ok' in failures) return failures
       unable = failures
-    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent)
+      noted.fill(where(failures.length, k => has(members, k) && failures[k] === undefined))
+    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent, noted)
     const askAble = (who: Members): Promise<readonly (R | Failure | undefined)[]> =>
       this.#copies.blaming(
         lacking(operation, absent),
         who,
-        async (child, index) => unable[index] ?? ask(child),
+        async (child, index) => unable[index] ?? ask(child, index),
       )
     const replies = await askAble(judges)
     if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
@@ -208,15 +215,16 @@ export class EntryTransactions {
       failures.length,
       index => has(members, index) && failures[index] === undefined,
     )
+    const noted = operation.changes.map(() => able)
     if (this.#set.hasQuorum(able)) {
       const isKept = (_: Step, k: number): boolean =>
         !noneGood(ChangeKind.ENTRY, changelogsTold(this.#set, replies, k), this.#set.all)
       if (absent === NOBODY || steps.every(isKept)) return failures
       // The only good copy of a directory is away: what outdated ones do would come back with it.
-      this.#takeBack(ctx, operation, able, absent)
+      this.#takeBack(ctx, operation, absent, noted)
       return failure(Errno.EIO)
     }
-    this.#takeBack(ctx, operation, able, absent)
+    this.#takeBack(ctx, operation, absent, noted)
     return worstOf(failures.filter(each => each !== undefined))
   }
 
@@ -235,12 +243,13 @@ export class EntryTransactions {
     return good === NOBODY ? members : good
   }
 
-  /** Asks one brick for it, with marks before and after. */
+  /** Asks one brick for it, with marks before and after; `noted` learns who has those before. */
   #asking<R extends EntryFopReply>(
     ctx: Ctx,
     operation: EntryOperation<R>,
     absent: Members,
-  ): (child: Subvolume) => Promise<R | Failure> {
+    noted: Members[],
+  ): Ask<R> {
     const set = this.#set
     const internal = internalCtx(ctx, ctx.lkOwner)
     const before = markSteps(
@@ -250,9 +259,11 @@ export class EntryTransactions {
     )
     const after = markSteps(set, internal, this.#objectMarks(operation, absent))
     const steps = [...before, operation.step, ...after]
-    return async child => {
+    return async (child, index) => {
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
+      for (const [k, all] of noted.entries())
+        if (reply.replies[k]?.ok === true) noted[k] = all | only(index)
       const own = reply.replies[before.length] as R | Failure | undefined
       if (own !== undefined) return own
       return (reply.replies.at(-1) as Failure | undefined) ?? failure(Errno.EIO)
@@ -266,12 +277,12 @@ export class EntryTransactions {
     run: Run<R>,
   ): Promise<R | Failure> {
     const set = this.#set
-    const { members, absent, marked, judged } = run
+    const { members, absent, marked, noted, judged } = run
     const replies = operation.moves === undefined ? run.replies : this.#sameMoved(operation, run)
     // Who has names in a directory that others, who know better, let go is behind.
     const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY || judged)
     if (outcome.kind === 'refused') {
-      if (marked) this.#takeBack(ctx, operation, members, absent)
+      this.#takeBack(ctx, operation, absent, noted)
       return outcome.failure
     }
     const { done, failed } = outcome
@@ -337,22 +348,24 @@ export class EntryTransactions {
     return [{ loc, blamed, blame: newObjectBlame(this.#set, makes.kind), dirty: ZERO_COUNTERS }]
   }
 
-  /** Nothing was changed anywhere: the marks that said something might be go again. */
+  /** Nothing was changed anywhere: the marks that said something might be go again from who has them. */
   #takeBack<R extends EntryFopReply>(
     ctx: Ctx,
     operation: EntryOperation<R>,
-    members: Members,
     absent: Members,
+    noted: readonly Members[],
   ): void {
     const lazy: Ctx = { ...internalCtx(ctx, ctx.lkOwner), lazy: true }
-    const marks: Mark[] = operation.changes.map(({ parent }) => ({
-      loc: gfidLoc(parent),
-      blamed: absent,
-      blame: negated(ENTRY_ONCE),
-      dirty: negated(ENTRY_ONCE),
-      asks: true,
-    }))
-    this.#write(lazy, members, marks).catch(() => undefined)
+    for (const [k, { parent }] of operation.changes.entries()) {
+      const mark: Mark = {
+        loc: gfidLoc(parent),
+        blamed: absent,
+        blame: negated(ENTRY_ONCE),
+        dirty: negated(ENTRY_ONCE),
+        asks: true,
+      }
+      this.#write(lazy, noted[k] ?? NOBODY, [mark]).catch(() => undefined)
+    }
   }
 
   /** Of each directory some brick that did it has a good copy. */

@@ -32,7 +32,7 @@ import {
   waitForAll,
 } from './lock-calls.ts'
 import { changelogsTold, markStep } from './marks.ts'
-import { judge } from './outcome.ts'
+import { judge, whose } from './outcome.ts'
 import { callStep } from './steps.ts'
 
 const ONCE = countersOf(ChangeKind.METADATA, 1)
@@ -70,7 +70,7 @@ export class MetadataTransactions {
     if (!marked && !operation.once) {
       const tried = await this.#lockAndRun<R>(ctx, owner, request, operation.step, up)
       if (tried.taken === NOBODY) {
-        const reply = await this.#settle(ctx, operation, owner, up, tried.replies, false)
+        const reply = await this.#settle(ctx, operation, owner, up, tried.replies)
         if (tried.granted !== NOBODY) unlockAll(set, tried.granted, owner, [request])
         return reply
       }
@@ -146,7 +146,7 @@ export class MetadataTransactions {
       const marked = absent !== NOBODY || !set.options['optimistic-change-log']
       if (!marked) {
         const replies = await set.onAll(members, child => callStep<R>(child, ctx, operation.step))
-        return await this.#settle(ctx, operation, owner, members, replies, false)
+        return await this.#settle(ctx, operation, owner, members, replies)
       }
       const mark = this.#mark(operation.inode, owner, absent, ONCE, ONCE)
       const steps = [mark, operation.step]
@@ -168,29 +168,32 @@ export class MetadataTransactions {
           ? ((answer.replies as readonly Reply<PlainFop>[]).at(-1) as R | Failure)
           : answer,
       )
-      return await this.#settle(ctx, operation, owner, members, replies, true)
+      const noted = whose(answers, members, answer => answer.ok && answer.replies[0]?.ok === true)
+      return await this.#settle(ctx, operation, owner, members, replies, noted)
     } finally {
       unlockAll(set, members, owner, [request])
     }
   }
 
+  /** What the replies mean; `noted`: the bricks that have marks of it, if any were made. */
   async #settle<R extends { readonly ok: true }>(
     ctx: Ctx,
     operation: MetadataOperation,
     owner: Ctx,
     members: Members,
     replies: Replies<R>,
-    marked: boolean,
+    noted?: Members,
   ): Promise<R | Failure> {
     const set = this.#set
     const { inode } = operation
+    const marked = noted !== undefined
     const lazy: Ctx = { ...owner, lazy: true }
     const absent = without(set.all, members)
     const judged = judge(replies, members)
     if (judged.kind === 'refused') {
-      if (marked) {
+      if (noted !== undefined) {
         const back = this.#mark(inode, lazy, absent, negated(ONCE), negated(ONCE))
-        set.onAll(members, child => callStep(child, lazy, back)).catch(() => undefined)
+        set.onAll(noted, child => callStep(child, lazy, back)).catch(() => undefined)
       }
       return judged.failure
     }
@@ -205,12 +208,12 @@ export class MetadataTransactions {
     if (failed !== NOBODY) {
       const dirty = marked ? negated(ONCE) : ZERO_COUNTERS
       const blame = this.#mark(inode, owner, failed, ONCE, dirty)
-      const noted = await this.#copies.blaming(
+      const blamed = await this.#copies.blaming(
         { away: failed, of: [inode], what: 'metadata' },
         done,
         child => callStep(child, owner, blame),
       )
-      if (!set.hasQuorum(succeeded(noted))) return NO_QUORUM
+      if (!set.hasQuorum(succeeded(blamed))) return NO_QUORUM
     } else if (marked) {
       const clear = this.#mark(inode, lazy, NOBODY, ZERO_COUNTERS, negated(ONCE))
       set.onAll(done, child => callStep(child, lazy, clear)).catch(() => undefined)

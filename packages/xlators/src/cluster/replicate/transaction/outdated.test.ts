@@ -1,10 +1,13 @@
 import { Errno, failure, Iatt, inodeLoc, SetAttr } from '@ashlar/core'
 import { BrickSet, errnoOf, type SetGraph } from '@ashlar/testkit'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ChangeKind, decodeCounters } from '../changelog.ts'
 import { replicate } from '../index.ts'
 
 type Counters = readonly [number, number, number]
+
+/** For what nobody waits for. */
+const DONE_MS = 5000
 
 let bricks: BrickSet
 let client: SetGraph
@@ -85,6 +88,45 @@ it('nor is anything taken back by who could not note it', async () => {
     return bytes === undefined ? 0 : decodeCounters(bytes)[ChangeKind.DATA]
   })
   expect(held).toEqual([0, 0, 0])
+})
+
+describe('a change that all refuse, of which one brick could not note even the marks', () => {
+  /** The third brick is away; the first notes what the second cannot, and neither does the change. */
+  async function refuse(change: string): Promise<void> {
+    await client.cut(2)
+    let full = true
+    client.meddler(0).interfere(async fop => (fop === change ? failure(Errno.ENOSPC) : undefined))
+    client.meddler(1).interfere(async fop => {
+      if (fop !== 'xattrop' || !full) return undefined
+      // It has room again when the marks are taken back.
+      full = false
+      return failure(Errno.ENOSPC)
+    })
+  }
+  const dirt = (path: string): string[] =>
+    [0, 1].map(
+      index => bricks.xattr(index, path, 'trusted.afr.dirty')?.toString('hex') ?? '0'.repeat(24),
+    )
+  const nothing = (path: string, kind: ChangeKind) => () => {
+    expect(heldAgainstThird(path, kind)).toEqual([0, 0])
+    expect(dirt(path)).toEqual(['0'.repeat(24), '0'.repeat(24)])
+  }
+
+  it('a name', async () => {
+    await refuse('mkdir')
+    expect(errnoOf(await client.volume.mkdir('/new'))).toBe(Errno.ENOSPC)
+    await vi.waitFor(nothing('/', ChangeKind.ENTRY), DONE_MS)
+  })
+
+  it('attributes', async () => {
+    await refuse('setattr')
+    const loc = inodeLoc(await client.volume.inode('/file'))
+    const stat = Object.assign(new Iatt(), { mode: 0o100600 })
+    const { volume } = client
+    const reply = await volume.top.setattr(volume.ctx, { loc, stat, valid: SetAttr.MODE })
+    expect(errnoOf(reply)).toBe(Errno.ENOSPC)
+    await vi.waitFor(nothing('/file', ChangeKind.METADATA), DONE_MS)
+  })
 })
 
 it('nor are attributes', async () => {
