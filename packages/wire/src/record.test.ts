@@ -64,6 +64,22 @@ describe('records out of a stream', () => {
     expect(() => feed(many, 1000, 100)).toThrow(WireError)
   })
 
+  test('of very many fragments is not copied for each of them', () => {
+    const piece = record(pattern(1000), false)
+    const assembler = new RecordAssembler(() => {})
+    const buffers = new Set<ArrayBufferLike>()
+    const stream = Buffer.concat(Array.from({ length: 16 }, () => piece))
+    for (let i = 0; i < 1000; i++) {
+      assembler.received(stream, stream.length)
+      // Within the next fragment: where it is to go.
+      assembler.received(Buffer.from([0, 0, 0, 2, 0]), 5)
+      const target = assembler.target()
+      if (target !== undefined) buffers.add(target.buffer)
+      assembler.received(Buffer.from([0]), 1)
+    }
+    expect(buffers.size).toBeLessThan(20)
+  })
+
   test('refuses an empty record', () => {
     expect(() => feed(record(Buffer.alloc(0)), 50)).toThrow(WireError)
   })

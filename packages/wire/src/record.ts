@@ -14,7 +14,8 @@ export const LAST_FRAGMENT = 0x8000_0000
 export const RECORD_BYTES_MAX = 1024 * 1024 * 1024
 /** What we accept unless told otherwise. Real messages stay far below it. */
 export const RECORD_BYTES_DEFAULT = 128 * 1024 * 1024
-/** Memory for an unfinished record is had in steps: a length alone buys no more than this. */
+/** Memory for an unfinished record is had in steps: a length alone buys no more than this, or as much
+ * again as has come. */
 const STEP_BYTES = 4 * 1024 * 1024
 
 /**
@@ -105,7 +106,9 @@ export class RecordAssembler {
     const wanted = Math.min(this.#length, before + STEP_BYTES)
     if (this.#record === undefined)
       this.#record = this.#pool?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted)
-    else if (this.#record.length < wanted) this.#extend(wanted)
+    else if (this.#record.length < wanted)
+      // Twice as much, or a record of many small fragments would be copied for each of them.
+      this.#extend(Math.max(wanted, Math.min(this.#limit, this.#record.length * 2)))
     this.#advance()
   }
 

@@ -23,7 +23,13 @@ import {
   type Step,
   type Subvolume,
 } from '@ashlar/core'
-import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
+import {
+  type BrickChangelog,
+  ChangeKind,
+  countersOf,
+  negated,
+  ZERO_COUNTERS,
+} from '../changelog.ts'
 import type { Copies } from '../copies.ts'
 import { noneGood } from '../direction.ts'
 import {
@@ -169,6 +175,7 @@ export class EntryTransactions {
     const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
     const optimistic = members === set.all && set.options['optimistic-change-log']
     const noted: Members[] = operation.changes.map(() => NOBODY)
+    const told: (BrickChangelog | undefined)[][] = operation.changes.map(() => [])
     const run = { absent, generation, marked: !optimistic, noted, judged: judges !== members }
     let ask: Ask<R> = child => callStep<R>(child, ctx, operation.step)
     let unable: readonly (Failure | undefined)[] = []
@@ -177,7 +184,7 @@ export class EntryTransactions {
       if ('ok' in failures) return failures
       unable = failures
       noted.fill(where(failures.length, k => has(members, k) && failures[k] === undefined))
-    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent, noted)
+    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent, noted, told)
     const askAble = (who: Members): Promise<readonly (R | Failure | undefined)[]> =>
       this.#copies.blaming(
         lacking(operation, absent),
@@ -185,6 +192,8 @@ export class EntryTransactions {
         async (child, index) => unable[index] ?? ask(child, index),
       )
     const replies = await askAble(judges)
+    if (absent !== NOBODY && told.some(logs => noneGood(ChangeKind.ENTRY, logs, set.all)))
+      return this.#withdraw(ctx, operation, absent, noted, replies)
     if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
     const others = await askAble(without(members, judges))
     return { ...run, members, replies: replies.map((reply, index) => reply ?? others[index]) }
@@ -243,31 +252,57 @@ export class EntryTransactions {
     return good === NOBODY ? members : good
   }
 
-  /** Asks one brick for it, with marks before and after; `noted` learns who has those before. */
+  /**
+   * Asks one brick for it, with marks before and after; `noted` learns who has those before, `told`
+   * what each brick holds against the others, by change.
+   */
   #asking<R extends EntryFopReply>(
     ctx: Ctx,
     operation: EntryOperation<R>,
     absent: Members,
     noted: Members[],
+    told: (BrickChangelog | undefined)[][],
   ): Ask<R> {
     const set = this.#set
     const internal = internalCtx(ctx, ctx.lkOwner)
     const before = markSteps(
       set,
       internal,
-      this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true }),
+      this.#parentMarks(operation, { blamed: absent, dirty: 1, pending: true }, true),
     )
     const after = markSteps(set, internal, this.#objectMarks(operation, absent))
     const steps = [...before, operation.step, ...after]
     return async (child, index) => {
       const reply = await child.compound(ctx, { steps })
       if (!reply.ok) return reply
-      for (const [k, all] of noted.entries())
-        if (reply.replies[k]?.ok === true) noted[k] = all | only(index)
+      for (const [k, all] of noted.entries()) {
+        const marked = reply.replies[k] as Reply<'xattrop'> | undefined
+        if (marked?.ok !== true) continue
+        noted[k] = all | only(index)
+        ;(told[k] as (BrickChangelog | undefined)[])[index] = set.changelog(marked.dict)
+      }
       const own = reply.replies[before.length] as R | Failure | undefined
       if (own !== undefined) return own
       return (reply.replies.at(-1) as Failure | undefined) ?? failure(Errno.EIO)
     }
+  }
+
+  /**
+   * The only good copy of a directory is among those that are away: what outdated ones have made would
+   * come back with it, and blame it. Under the lock it is unmade, and the blame taken back.
+   */
+  async #withdraw<R extends EntryFopReply>(
+    ctx: Ctx,
+    operation: EntryOperation<R>,
+    absent: Members,
+    noted: readonly Members[],
+    replies: readonly (R | Failure | undefined)[],
+  ): Promise<Failure> {
+    const left = await this.#undo(ctx, operation, replies, succeeded(replies))
+    if (left !== NOBODY) await this.#markDirty(ctx, operation, left)
+    this.#takeBack(ctx, operation, absent, noted)
+    for (const { parent } of operation.changes) this.#copies.forget(parent)
+    return failure(Errno.EIO)
   }
 
   /** What the replies mean: for the changelog, for what we know of the copies, for the caller. */

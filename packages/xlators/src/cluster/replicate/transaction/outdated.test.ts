@@ -145,3 +145,16 @@ it('no name is taken away where the only good copy of its directory is not there
   expect(await bricks.brick(0).names('/')).toEqual(['file'])
   await expect.poll(() => heldAgainstThird('/', ChangeKind.ENTRY)).toEqual([0, 0])
 })
+
+// Found with the only good copy lost while a name was being made: all three accused each other.
+it.each([
+  ['a file', (path: string) => client.volume.create(path).then(({ reply }) => errnoOf(reply))],
+  ['a directory', (path: string) => client.volume.mkdir(path).then(errnoOf)],
+  ['a symlink', (path: string) => client.volume.symlink(path, 'target').then(errnoOf)],
+  ['another name', (path: string) => client.volume.link('/file', path).then(errnoOf)],
+])('no name is made there either: %s', async (_what, make) => {
+  await outdate('/', [0, 0, 1], 'entrylk')
+  expect(await make('/new')).toBe(Errno.EIO)
+  for (const index of [0, 1]) expect(await bricks.brick(index).names('/')).toEqual(['file'])
+  await expect.poll(() => heldAgainstThird('/', ChangeKind.ENTRY)).toEqual([0, 0])
+})
