@@ -43,8 +43,8 @@ rmdir top && echo done
 const homes: string[] = []
 const running: ChildProcess[] = []
 
-function makeHome(): string {
-  const home = mkdtempSync(join(tmpdir(), 'ashlar-home-'))
+function makeHome(name = 'ashlar-home-'): string {
+  const home = mkdtempSync(join(tmpdir(), name))
   homes.push(home)
   return home
 }
@@ -104,7 +104,8 @@ afterEach(async () => {
 
 describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 }, () => {
   test('starts, ends without a trace, and finds the data again', async () => {
-    const home = makeHome()
+    // With a blank, as many a folder has it.
+    const home = makeHome('ashlar home-')
     const first = start(home)
     await started(first)
     const mount = join(home, 'mnt')
@@ -147,6 +148,18 @@ describe.skipIf(obstacle !== undefined)('the quick start', { timeout: 180_000 },
     await started(next)
     expect(await fs.readFile(join(home, 'mnt/file'), 'utf8')).toBe('kept')
     expect(await next.end('SIGINT')).toBe(0)
+    expect(processesOf(home)).toEqual([])
+  })
+
+  test('ends without a trace when its glusterd dies', async () => {
+    const home = makeHome()
+    const quick = start(home, QUICK)
+    await started(quick)
+    const pid = Number(await fs.readFile(join(home, 'glusterd.pid'), 'utf8'))
+    signal(pid, 'SIGKILL')
+    await until('the quick start ends', END_MS_MAX, () => quick.child.exitCode !== null)
+    expect(quick.output()).toContain('glusterd has ended')
+    expect(isMounted(join(home, 'mnt'))).toBe(false)
     expect(processesOf(home)).toEqual([])
   })
 

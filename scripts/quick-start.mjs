@@ -5,12 +5,13 @@
 // mount and no process is left, the data stays for the next start.
 import { mkdirSync } from 'node:fs'
 import { openHome } from './quick-start/home.mjs'
-import { brickHost, listeningPort } from './quick-start/network.mjs'
+import { brickHost, isFree, listeningPort } from './quick-start/network.mjs'
 import { Problem, run, startDaemon } from './quick-start/programs.mjs'
 import { checkFuse, mountVolume, unmountVolume } from './quick-start/mount.mjs'
 import { claim, clearLeftovers } from './quick-start/running.mjs'
 
 const VOLUME = 'gv0'
+const PORTS_TRIED = 3
 
 const say = (text = '') => process.stdout.write(`${text}\n`)
 // Whoever read along may have gone: what was started is to be taken down all the same.
@@ -27,23 +28,41 @@ async function main() {
   undo.push(release)
   await clearLeftovers(home)
 
-  const port = await listeningPort()
   const host = await brickHost()
   say(`State and data: ${home.path}`)
-  const daemon = startDaemon(home, port)
+  let { daemon, port } = await startListening(home)
   undo.push(() => daemon.stop())
   void daemon.ended.then(status => {
     if (ending === undefined)
       return fail(new Problem(`glusterd has ended (${status}). See ${home.daemonLog}`))
   })
-  await daemon.answers()
 
-  undo.push(() => closeVolume(home))
+  undo.push(async () => {
+    // Bricks outlive a glusterd that has died: only another one knows how to end them.
+    if (daemon.status !== undefined) ({ daemon, port } = await startListening(home))
+    await closeVolume(home)
+  })
   await openVolume(home, host)
 
   undo.push(() => unmountVolume(home, say))
   await mountVolume(home, { host, port, volume: VOLUME })
   if (ending === undefined) tell(home, { host, port })
+}
+
+/** glusterd, once it answers; on another port when somebody has just taken the one that was free. */
+async function startListening(home) {
+  for (let attempt = 1; ; attempt++) {
+    const port = await listeningPort()
+    const daemon = startDaemon(home, port)
+    try {
+      await daemon.answers()
+      return { daemon, port }
+    } catch (error) {
+      const lost = daemon.status !== undefined && !(await isFree(port))
+      await daemon.stop()
+      if (!lost || attempt === PORTS_TRIED) throw error
+    }
+  }
 }
 
 /** Starts the volume; makes it first when there is none. */

@@ -11,6 +11,11 @@ export async function listeningPort() {
   return (await tryPort(GLUSTERD_PORT)) ?? (await tryPort(0))
 }
 
+/** Nobody listens on the port. */
+export async function isFree(port) {
+  return (await tryPort(port)) !== undefined
+}
+
 function tryPort(port) {
   return new Promise(resolve => {
     const server = createServer()

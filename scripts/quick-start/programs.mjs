@@ -63,9 +63,14 @@ export function startDaemon(home, port) {
   }
   return {
     ended,
+    /** How it has ended, if it has. */
+    get status() {
+      return status
+    },
     /** Resolves when it answers. */
     answers,
     async stop() {
+      if (status !== undefined) return
       child.kill('SIGTERM')
       const killer = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX)
       await ended

@@ -38,6 +38,21 @@ describe('volfiles', () => {
     })
   })
 
+  it('keep blanks in names and values of options, as of bricks with blanks in their path', () => {
+    const options = new Map([
+      ['auth.login./my data/b 1.allow', 'user'],
+      ['directory', '/my data/b  1'],
+      ['words', 'one two'],
+      ['hash', 'a #b'],
+    ])
+    const brick = { name: '/my data/b 1', type: 'x/y', options, subvolumes: [] }
+    const above = { ...brick, name: 'server', subvolumes: ['/my data/b 1'] }
+    const volfile = { nodes: [brick, above] }
+    const text = printVolfile(volfile)
+    expect(parseVolfile(text)).toEqual(volfile)
+    expect(text).toContain('option words one two\n')
+  })
+
   it('take comments, quotation marks and keywords in any case', () => {
     const { nodes } = parseVolfile(
       '# a comment\nVOLUME a\n Type x/y # another\n OPTION k "v w"\n option "k 2" \'z\nEnd-Volume',

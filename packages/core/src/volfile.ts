@@ -156,10 +156,22 @@ export function printVolfile(volfile: Volfile): string {
 }
 
 function printNode(node: VolfileNode): string {
-  let text = `volume ${node.name}\n    type ${node.type}\n`
-  for (const [key, value] of node.options) text += `    option ${key} ${value}\n`
-  if (node.subvolumes.length > 0) text += `    subvolumes ${node.subvolumes.join(' ')}\n`
+  let text = `volume ${printName(node.name)}\n    type ${node.type}\n`
+  for (const [key, value] of node.options)
+    text += `    option ${printName(key)} ${printValue(value)}\n`
+  if (node.subvolumes.length > 0)
+    text += `    subvolumes ${node.subvolumes.map(printName).join(' ')}\n`
   return `${text}end-volume\n`
+}
+
+/** Translators and options that are named after a brick's path may have blanks in their name. */
+function printName(name: string): string {
+  return /[\s#]/.test(name) ? `"${name}"` : name
+}
+
+/** A value may be several words; more than one blank between them would not survive. */
+function printValue(value: string): string {
+  return /[\t#]|^ | $| {2}/.test(value) ? `"${value}"` : value
 }
 
 /** True when only options differ: a graph of one can be reconfigured into the other. */

@@ -224,8 +224,9 @@ function checkMountpoint(path: string): void {
       `the mount point ${path} cannot be used: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
     )
   }
+  const escaped = path.replaceAll(' ', '\\040')
   const mounted = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .some(line => line.split(' ')[1] === path && line.split(' ')[2] === 'fuse.glusterfs')
+    .some(line => line.split(' ')[1] === escaped && line.split(' ')[2] === 'fuse.glusterfs')
   if (mounted) throw new UsageError(`${path} is a mounted volume already`)
 }

@@ -209,6 +209,11 @@ describe.skipIf(obstacle !== undefined)('a mounted bridge', () => {
         `python3 -c "import os; fd = os.open('h', 0); print(os.lseek(fd, 0, os.SEEK_DATA), os.lseek(fd, 131073, os.SEEK_HOLE))"`,
     )
     expect(seeks).toBe('131072 196608')
+    expect(
+      await shell(
+        `python3 -c "import os; os.lseek(os.open('h', 0), -1, os.SEEK_HOLE)" 2>&1 | tail -1`,
+      ),
+    ).toContain('No such device or address')
   })
 
   test('copy_file_range and names refused by rename flags', async () => {

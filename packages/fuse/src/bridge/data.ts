@@ -289,6 +289,8 @@ export async function lseek(state: BridgeState, request: Request): Promise<void>
     state.fail(request, failure(Errno.EINVAL))
     return
   }
+  // A negative one, as the kernel sends it: lseek(2) calls it beyond the file.
+  if (!Number.isSafeInteger(offset)) return state.fail(request, failure(Errno.ENXIO))
   const fd = file.fd.ref()
   const what = whence === sys.SEEK_DATA ? 0 : 1
   const reply = await state.graph.top.seek(state.callers.ctx(request), { fd, offset, what })

@@ -98,9 +98,14 @@ export function mountsBelow(folder: string): string[] {
     .reverse()
 }
 
+/** A blank is `\040` there. */
+function unescaped(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)))
+}
+
 function mountPoints(): string[] {
   const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n')
-  return lines.map(line => line.split(' ')[1] ?? '')
+  return lines.map(line => unescaped(line.split(' ')[1] ?? ''))
 }
 
 /** Rejects with what umount says when it cannot. */

@@ -59,9 +59,20 @@ function change(brick: Brick, ctx: Ctx, inode: Inode, to: Iatt, valid: number): 
   const result = sys.statat(sys.AT_FDCWD, object.path, brick.stat)
   if (result < 0) return failure(-result)
   const resized = (valid & SetAttr.SIZE) !== 0 && isRegular(brick.stat.mode)
-  brick.touch(ctx, inode, object.path, resized ? DATA_TOUCH : MdataFlag.CTIME)
+  brick.touch(timesTouched(ctx, valid), inode, object.path, resized ? DATA_TOUCH : MdataFlag.CTIME)
   brick.storeTimes(inode)
   return { ok: true, prestat, poststat: brick.iatt(inode, object.path) }
+}
+
+/**
+ * GlusterFS's clients say which times a change touches, but for times that are set by hand they name
+ * none: that touches ctime all the same, at the moment they give.
+ */
+function timesTouched(ctx: Ctx, valid: number): Ctx {
+  const { time } = ctx
+  if (time === undefined || (valid & (SetAttr.ATIME | SetAttr.MTIME)) === 0) return ctx
+  if ((valid & SetAttr.CTIME) !== 0) return ctx
+  return { ...ctx, time: { ...time, flags: time.flags | MdataFlag.CTIME } }
 }
 
 /** Explicit times, on the file system and in the stored ones. 0 or −errno. */

@@ -622,6 +622,19 @@ describe('times', () => {
     expect(Math.floor(statSync(disk('/f')).mtimeMs / 1000)).toBe(1_000_000_001)
   })
 
+  it('that are set touch ctime, also when the client names no time that is touched', async () => {
+    await volume.write('/f', 'x')
+    // As GlusterFS's client sends it.
+    volume.ctx = { ...volume.ctx, time: { sec: 4_000_000_000, nsec: 9, flags: MdataFlag.ATIME } }
+    const times = { mtime: 1_000_000_001, mtimeNsec: 3, atime: 1_000_000_000, atimeNsec: 4 }
+    const reply = good(await volume.setattr('/f', SetAttr.MTIME | SetAttr.ATIME, times))
+    expect(reply.poststat).toMatchObject({
+      ctime: 4_000_000_000,
+      ctimeNsec: 9,
+      mtime: 1_000_000_001,
+    })
+  })
+
   it('of a file that has none stored are those of the file system', async () => {
     writeFileSync(disk('/f'), 'x')
     utimesSync(disk('/f'), 111, 222)
