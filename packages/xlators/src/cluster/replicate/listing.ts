@@ -12,7 +12,6 @@ import {
   type FopArgs,
   type Reply,
 } from '@ashlar/core'
-import { isClean } from './changelog.ts'
 import type { Copies } from './copies.ts'
 import type { Files } from './files.ts'
 import { isHidden } from './lookup.ts'
@@ -72,9 +71,8 @@ export async function readdirp(
   const { set } = parts
   // While all agree, nobody has anything against anybody's entries: they need not be asked one by one.
   const agreed = parts.copies.agreement.holds()
-  const request = agreed ? args : { ...args, xdata: set.askChangelog(args.xdata) }
   const { reply, index } = await list<Reply<'readdirp'>>(parts, ctx, args, from =>
-    set.child(from).readdirp(ctx, request),
+    set.child(from).readdirp(ctx, args),
   )
   if (!reply.ok) return reply
   const entries = reply.entries
@@ -85,24 +83,19 @@ export async function readdirp(
 
 /**
  * The brick that lists a directory need not be one whose copy of each entry is good: what is not
- * known to be good must be looked up by its reader. While every brick is up, an entry of which this
- * brick holds nothing against anybody and about which nothing else is known counts as good, as it
- * does for GlusterFS's clients.
+ * known to be good must be looked up by its reader. That this brick holds nothing against anybody says
+ * nothing: others may accuse it, as of a file that a heal has just made there and not filled yet.
  */
 function trusted({ set, copies }: ListingParts, entry: DirentPlus, index: number): DirentPlus {
-  const { stat, dict } = entry
+  const { stat } = entry
   if (stat === EMPTY_IATT || stat.isEmpty) return entry
   const inode = set.self.inodes.find(stat.gfid)
   const state = inode === undefined ? undefined : copies.known(inode)
-  let good =
-    state === undefined
-      ? set.up === set.all && isClean(set.changelog(dict))
-      : has(state.metadata, index) && (stat.isDirectory || has(state.data, index))
-  if (index === set.arbiter) good = false
-  if (dict !== undefined) {
-    for (const key of set.pendingKeys) dict.delete(key)
-    dict.delete(set.dirtyKey)
-  }
+  const good =
+    index !== set.arbiter &&
+    state !== undefined &&
+    has(state.metadata, index) &&
+    (stat.isDirectory || has(state.data, index))
   return good ? entry : { ...entry, stat: EMPTY_IATT }
 }
 
