@@ -203,3 +203,16 @@ it('does what cannot be taken back nowhere when too few can note it', async () =
   expect((await bricks.brick(2).names('/')).toSorted()).toEqual(['d', 'file', 'other'])
   expect(await bricks.brick(2).read('/other')).toBe('/other')
 })
+
+// Found with two bricks stopped: they went on with what was sent to them when it was undone elsewhere,
+// and nothing told of the name that they had and the third had not.
+it('remembers to look at a name that was undone, when a brick may yet make it', async () => {
+  for (const index of [0, 1])
+    client
+      .meddler(index)
+      .interfere(async fop => (fop === 'mkdir' ? failure(Errno.ENOTCONN) : undefined))
+  expect(errnoOf(await client.volume.mkdir('/new'))).toBe(Errno.ENOTCONN)
+  expect(await bricks.brick(2).names('/')).toEqual([])
+  const dirty = bricks.xattr(2, '/', 'trusted.afr.dirty')
+  expect(dirty === undefined ? undefined : decodeCounters(dirty)).toEqual([0, 0, 1])
+})

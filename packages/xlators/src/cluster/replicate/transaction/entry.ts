@@ -47,7 +47,7 @@ import { internalCtx, NO_QUORUM, type ReplicaSet, succeeded } from '../replica-s
 import type { EntryLocking, Lockee } from './entry-locking.ts'
 import { gfidLoc } from './lock-calls.ts'
 import { changelogsTold, type Mark, markSteps, newObjectBlame } from './marks.ts'
-import { judge, whose, worstOf } from './outcome.ts'
+import { judge, undecided, whose, worstOf } from './outcome.ts'
 import { callStep } from './steps.ts'
 
 type EntryFopReply = EntryReply | ParentReply | RenameReply
@@ -323,7 +323,10 @@ export class EntryTransactions {
     const { done, failed } = outcome
     if (!set.hasQuorum(done) || (failed !== NOBODY && !(await this.#kept(ctx, operation, done)))) {
       const left = await this.#undo(ctx, operation, replies, done)
-      if (!marked && left !== NOBODY) await this.#markDirty(ctx, operation, left)
+      // A brick that hangs may do it yet, when it goes on: those that answer remember to look.
+      const unknown = undecided(replies, members)
+      const noting = unknown === NOBODY ? left : without(members, unknown)
+      if (!marked && noting !== NOBODY) await this.#markDirty(ctx, operation, noting)
       return outcome.failure ?? NO_QUORUM
     }
     if (failed !== NOBODY) {

@@ -3,7 +3,7 @@
  */
 
 import { Errno, type Failure, failure } from '@ashlar/core'
-import { has, indices, type Members, NOBODY, only, without } from '../members.ts'
+import { has, indices, type Members, NOBODY, only, where, without } from '../members.ts'
 
 export type Outcome =
   /** All answered, and all with the same refusal: nothing has changed anywhere. */
@@ -47,6 +47,17 @@ export function judge(
 
 /** Failures after which something may have been done, or a part of it. */
 const UNCERTAIN: ReadonlySet<Errno> = new Set([Errno.ENOTCONN, Errno.EIO])
+
+/** Members of which it is not known whether they have done it, or will: one that hangs may yet. */
+export function undecided(
+  replies: readonly ({ readonly ok: true } | Failure | undefined)[],
+  members: Members,
+): Members {
+  return where(replies.length, index => {
+    const reply = replies[index]
+    return has(members, index) && (reply === undefined || (!reply.ok && UNCERTAIN.has(reply.errno)))
+  })
+}
 
 /** Of several failures the one that says most (xlators/cluster/afr/src/afr-common.c). */
 const TELLING: readonly Errno[] = [Errno.ENODATA, Errno.ENOENT, Errno.ESTALE, Errno.ENOSPC]
