@@ -42,6 +42,9 @@ const CONTENT = 'glusterfs.content'
 const BAD_INODE = 'glusterfs.bad-inode'
 const CHANGED = UpcallFlag.SIZE | UpcallFlag.TIMES | UpcallFlag.FORGET | UpcallFlag.INVAL_ATTR
 
+/** How long content must still be good when a file is opened, for its reader to come in time. */
+const READING_MS = 200
+
 /** Lookups with content that nobody reads, until content is not asked for any more. */
 const PATIENCE = 64
 /** How many of them one read of a small file makes good. */
@@ -194,7 +197,9 @@ class QuickRead implements Xlator {
 
   /** Below us it matters whether anybody will ask the brick for the file. */
   #opening(args: FopArgs['open']): FopArgs['open'] {
-    return this.#held(args.loc.inode) === undefined ? args : { ...args, contentHeld: true }
+    const file = this.#held(args.loc.inode)
+    const held = file !== undefined && this.#isFresh(file, READING_MS)
+    return held ? { ...args, contentHeld: true } : args
   }
 
   async readv(ctx: Ctx, args: FopArgs['readv']): Promise<Reply<'readv'>> {
@@ -251,12 +256,13 @@ class QuickRead implements Xlator {
     return (xdata?.clone() ?? new Dict()).setUint(CONTENT, this.#self.options['max-file-size'])
   }
 
-  #isFresh(file: SmallFile): boolean {
+  /** Its content is good, and will be for so many milliseconds. */
+  #isFresh(file: SmallFile, forMs = 0): boolean {
     if (file.content === undefined || file.changing > 0 || file.validatedAt <= this.#downAt)
       return false
     const { options } = this.#self
     if (options['quick-read-cache-invalidation']) return true
-    return this.#now() - file.validatedAt < options['cache-timeout'] * 1000
+    return this.#now() + forMs - file.validatedAt < options['cache-timeout'] * 1000
   }
 
   /** Content has come with a lookup that was asked in `generation`. */
