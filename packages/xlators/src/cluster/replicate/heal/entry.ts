@@ -9,12 +9,13 @@
  */
 
 import { Dict, Errno, errnoText, S_IFDIR, type Step } from '@ashlar/core'
-import { ChangeKind } from '../changelog.ts'
+import { ChangeKind, pendingOf } from '../changelog.ts'
 import { first, has, type Members, NOBODY, only, without } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import {
   askCopy,
   type Copies,
+  type Copy,
   directionOf,
   isCopy,
   missingCopy,
@@ -153,7 +154,7 @@ class EntryHeal {
   async #finish(copies: Copies, at: EntrySource, full: boolean): Promise<Outcome> {
     const healed = this.#healedSinks(at)
     if (healed === NOBODY) {
-      await this.#names?.forget()
+      await this.#crossOff(copies)
       return this.#failed ?? unhealed(Errno.EIO, 'nothing could be healed')
     }
     const taken = await this.#locks.take([{ lock: this.#whole }], [askCopy(this.#job)])
@@ -169,6 +170,21 @@ class EntryHeal {
     if (this.#failed !== undefined) return this.#failed
     if (replies.every(reply => reply.every(each => each.ok))) return HEALED
     return unhealed(Errno.EIO, 'a brick does not take the changelog back')
+  }
+
+  /**
+   * What is done of a heal that is not complete need not be done again, unless somebody has noted
+   * something since it began: it may be a name that was healed before.
+   */
+  async #crossOff(before: Copies): Promise<void> {
+    const taken = await this.#locks.take([{ lock: this.#whole }], [askCopy(this.#job)])
+    if ('ok' in taken) return
+    try {
+      const now = taken.map(replies => readCopy(this.#set, replies[0]))
+      if (now.every((copy, index) => sameNotes(copy, before[index]))) await this.#names?.forget()
+    } finally {
+      await this.#locks.give([this.#whole])
+    }
   }
 
   /** A name that failed by itself keeps all from being healed; a brick that failed only itself. */
@@ -187,6 +203,17 @@ class EntryHeal {
     const { loc } = this.#job
     return [{ fop: 'setattr', args: { loc, stat: statOf(copies, from), valid: TIMES } }]
   }
+}
+
+/** The brick holds the same against others as before, of the directory's names. */
+function sameNotes(now: Copies[number], before: Copies[number]): boolean {
+  if (!isCopy(now) || !isCopy(before)) return false
+  const notes = ({ log }: Copy): number[] => [
+    log.dirty[ChangeKind.ENTRY],
+    ...pendingOf(log, ChangeKind.ENTRY),
+  ]
+  const then = notes(before)
+  return notes(now).every((value, index) => value === then[index])
 }
 
 interface NamePlan {

@@ -1,7 +1,7 @@
 /** What heal indices hold of files and directories that are gone: nothing, soon after they went. */
 
 import { rmdirSync, unlinkSync } from 'node:fs'
-import { gfidText } from '@ashlar/core'
+import { Errno, failure, type FopArgs, gfidText } from '@ashlar/core'
 import {
   BrickSet,
   good,
@@ -128,6 +128,28 @@ it('a sweep forgets what is noted of things that are gone, and nothing else', as
   expect(Object.keys(bricks.indices(0).entryChanges)).toContain(gfidText(directory))
   await heal()
   await holds(0, { entryChanges: { [gfidText(kept)]: ['c'] } })
+})
+
+// Found on a full brick: the name was removed there never, and nothing told of it.
+it('a name that is noted again while its directory is healed in part stays noted', async () => {
+  const volume = await start()
+  await client.cut(2)
+  for (const name of ['a', 'b']) await volume.write(`/${name}`, name)
+  await client.mend(2)
+  const daemon = await bricks.join(replicate, DAEMON)
+  let full = true
+  daemon.meddler(2).interfere(async (fop, args) => {
+    if (fop !== 'mknod' || (args as FopArgs['mknod']).loc.name !== 'b' || !full) return undefined
+    full = false
+    // What the third brick cannot do, either, once the heal has made it there.
+    for (const index of [0, 1]) {
+      good(await bricks.brick(index).unlink('/a'))
+      await bricks.blame(index, '/', 2, [0, 0, 1], ['a'])
+    }
+    return failure(Errno.ENOSPC)
+  })
+  await until('all is healed', HEAL_MS, () => !full && bricks.indices(0).xattrop.length === 0)
+  for (const index of [0, 1, 2]) expect(await bricks.brick(index).names('/')).toEqual(['b'])
 })
 
 /** Removes the file /f and the directory /d, and the ways to them, without the brick's knowledge. */
