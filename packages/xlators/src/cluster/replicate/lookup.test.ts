@@ -88,3 +88,17 @@ it('tells the size of the longest copy when no one can be read', async () => {
   for (const index of [0, 1, 2]) await bricks.blame(index, '/file', (index + 1) % 3, [1, 0, 0])
   expect(good(await other.volume.lookup('/file')).stat.size).toBe(9)
 })
+
+// Found under load: programs were told ENOENT of files that only a brick that was away had.
+it('does not say that a name is not there when only outdated copies say so', async () => {
+  await bricks.blame(2, '/', 1, [0, 0, 1])
+  await client.cut(0)
+  expect(errnoOf(await client.volume.lookup('/file'))).toBe(Errno.ENOENT)
+  await client.mend(0)
+  await bricks.blame(1, '/', 2, [0, 0, 1])
+  await client.cut(0)
+  expect(errnoOf(await client.volume.lookup('/file'))).toBe(Errno.EIO)
+  // Bricks that are all there can say all that there is to say.
+  await client.mend(0)
+  expect(errnoOf(await client.volume.lookup('/file'))).toBe(Errno.ENOENT)
+})

@@ -77,6 +77,7 @@ export async function lookup(
       round = await ask(parts, ctx, asking)
     }
     if (isAgreed(round) || loc.name === '') {
+      if (await isUntold(parts, ctx, asking, round)) return failure(Errno.EIO)
       return theSame(args, conclude(parts, ctx, asking, round))
     }
     const decided = await decide(parts, ctx, asking, round)
@@ -162,6 +163,23 @@ function isAgreed({ replies }: Round): boolean {
     else if (gfid !== reply.stat.gfid) return false
   }
   return gfid === undefined || !absent
+}
+
+/**
+ * Nobody has the name, but each that says so is accused of having missed names of its directory, and
+ * others are away: one of these may have it. Who were told ENOENT would make it anew.
+ */
+async function isUntold(
+  { set, copies }: LookupParts,
+  ctx: Ctx,
+  { loc }: FopArgs['lookup'],
+  { asked, replies }: Round,
+): Promise<boolean> {
+  if (loc.name === '' || asked === set.all || succeeded(replies) !== NOBODY) return false
+  const answered = whose(replies, asked, isAnswer)
+  if (answered === NOBODY) return false
+  const state = await copies.state(ctx, parentLoc(set, loc).inode)
+  return !('ok' in state) && without(answered, state.accused) === NOBODY
 }
 
 /** The bricks disagree about a name: it is healed, or the good copies of the directory decide. */
