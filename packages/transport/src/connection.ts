@@ -76,6 +76,11 @@ export class RpcConnection implements StreamHandler {
     )
   }
 
+  /** Longer records end the connection. */
+  set recordBytesMax(bytes: number) {
+    this.#assembler.limit = bytes
+  }
+
   attach(stream: Stream): this {
     this.#stream = stream
     return this

@@ -545,6 +545,29 @@ describe('a server', () => {
     expect(server.connections.size).toBe(1)
   })
 
+  test('takes long records of clients that it trusts only', async () => {
+    const { server, address } = await serve(
+      call => {
+        call.connection.trusted()
+        echo(call)
+      },
+      { strangerBytesMax: 1000 },
+    )
+    const long = Buffer.alloc(4 + 5000)
+    long.writeUInt32BE(0x8000_0000 + 5000, 0)
+    const socket = connectSocket(address as { host: string; port: number })
+    let closed = false
+    socket.on('close', () => (closed = true))
+    socket.on('error', () => {})
+    socket.write(long)
+    await until('the end of the stranger', () => closed)
+    const client = await connected(() => address)
+    expect(isFailure(await client.call(fopProgram, P.NULL, undefined))).toBe(false)
+    const put = await client.call(fopProgram, P.WRITE, write(pattern(5000)))
+    expect(isFailure(put) ? -2 : put.ret).toBe(5000)
+    expect(server.connections.size).toBe(1)
+  })
+
   test('closes connections that send garbage, others undisturbed', async () => {
     const { server, address } = await serve(echo)
     const client = await connected(() => address)

@@ -32,6 +32,7 @@ import {
   type Procedure,
   type Program,
   type Reader,
+  RECORD_BYTES_DEFAULT,
   RPC_VERSION,
   WireError,
 } from '@ashlar/wire'
@@ -61,6 +62,8 @@ export interface RpcServerOptions {
   readonly connectionsMax?: number
   readonly inFlightMax?: number
   readonly recordBytesMax?: number
+  /** Those of clients that have not been `trusted` yet: what strangers make us keep is bounded by it. */
+  readonly strangerBytesMax?: number
   /** When a client that has vanished is missed. */
   readonly patience?: () => Patience
 }
@@ -75,17 +78,19 @@ export class ServerConnection {
   readonly unanswered = new Unanswered<IncomingCall>()
   readonly #rpc: RpcConnection
   readonly #inFlightMax: number
+  readonly #recordBytesMax: number
   #xid = 0
   #inFlight = 0
   #paused = false
   #open = true
 
-  constructor(id: number, stream: Stream, rpc: RpcConnection, inFlightMax: number) {
+  constructor(id: number, stream: Stream, rpc: RpcConnection, options: RpcServerOptions) {
     this.id = id
     this.remote = stream.remote
     this.local = stream.local
     this.#rpc = rpc
-    this.#inFlightMax = inFlightMax
+    this.#inFlightMax = options.inFlightMax ?? IN_FLIGHT_MAX
+    this.#recordBytesMax = options.recordBytesMax ?? RECORD_BYTES_DEFAULT
   }
 
   get open(): boolean {
@@ -147,6 +152,11 @@ export class ServerConnection {
 
   gone(): void {
     this.#open = false
+  }
+
+  /** It is known who the client is: records may be as long as clients need them. */
+  trusted(): void {
+    this.#rpc.recordBytesMax = this.#recordBytesMax
   }
 
   #pause(): void {
@@ -279,13 +289,15 @@ export class RpcServer {
         drained: () => connection.relax(),
         closed: why => this.#closed(connection, reason ?? why),
       },
-      { recordBytesMax: this.#options.recordBytesMax, pool: this.#pool },
+      {
+        recordBytesMax: this.#options.strangerBytesMax ?? this.#options.recordBytesMax,
+        pool: this.#pool,
+      },
     )
     rpc.attach(stream)
     const patience = this.#options.patience?.()
     if (patience !== undefined) stream.setPatience?.(patience)
-    const inFlightMax = this.#options.inFlightMax ?? IN_FLIGHT_MAX
-    const connection = new ServerConnection(++this.#ids, stream, rpc, inFlightMax)
+    const connection = new ServerConnection(++this.#ids, stream, rpc, this.#options)
     if (this.connections.size >= (this.#options.connectionsMax ?? CONNECTIONS_MAX)) {
       this.#options.env.log.warning('too many connections, one is refused')
       reason = 'too many connections'

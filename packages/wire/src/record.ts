@@ -26,7 +26,8 @@ export type OnRecord = (buffer: Buffer, start: number, end: number, owned: boole
 
 export class RecordAssembler {
   readonly #onRecord: OnRecord
-  readonly #limit: number
+  /** Longer records end the stream; of one that is under way already, with its next fragment. */
+  limit: number
   readonly #pool: BufferPool | undefined
   /** Header bytes of a fragment, when they arrived in pieces. */
   readonly #header = Buffer.alloc(4)
@@ -40,7 +41,7 @@ export class RecordAssembler {
   /** With a `pool`, an owned record's memory comes from there: give it back when it is done with. */
   constructor(onRecord: OnRecord, limit = RECORD_BYTES_DEFAULT, pool?: BufferPool) {
     this.#onRecord = onRecord
-    this.#limit = limit
+    this.limit = limit
     this.#pool = pool
   }
 
@@ -92,8 +93,8 @@ export class RecordAssembler {
   }
 
   #check(size: number): void {
-    if (size === 0 || size > this.#limit) {
-      throw new WireError(`a record of ${size} bytes (limit ${this.#limit})`)
+    if (size === 0 || size > this.limit) {
+      throw new WireError(`a record of ${size} bytes (limit ${this.limit})`)
     }
   }
 
@@ -108,7 +109,7 @@ export class RecordAssembler {
       this.#record = this.#pool?.take(wanted) ?? Buffer.allocUnsafeSlow(wanted)
     else if (this.#record.length < wanted)
       // Twice as much, or a record of many small fragments would be copied for each of them.
-      this.#extend(Math.max(wanted, Math.min(this.#limit, this.#record.length * 2)))
+      this.#extend(Math.max(wanted, Math.min(this.limit, this.#record.length * 2)))
     this.#advance()
   }
 

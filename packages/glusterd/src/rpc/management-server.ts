@@ -24,6 +24,9 @@ export interface ManagementServerParts {
   readonly relocated: boolean
 }
 
+/** What clients and bricks ask glusterd is some kilobytes. */
+const RECORD_BYTES_MAX = 1024 * 1024
+
 type GetspecArgs = { key: string; xdata: Dict | undefined }
 
 export class ManagementServer {
@@ -41,6 +44,7 @@ export class ManagementServer {
         { program: portmapProgram, handle: call => this.#portmap(call) },
       ],
       disconnected: connection => parts.portmap.drop(connection),
+      recordBytesMax: RECORD_BYTES_MAX,
     })
   }
 

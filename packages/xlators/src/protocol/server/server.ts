@@ -58,6 +58,8 @@ const WAITING_LOCKS_MAX = 65_536
 /** Procedures that no client calls (protocol-common.h) and that are not fops here. */
 const UNSUPPORTED: Failure = Object.freeze(failure(Errno.EOPNOTSUPP))
 const IN_FLIGHT_DEFAULT = 256
+/** The longest record before SETVOLUME, which is some kilobytes. */
+const STRANGER_BYTES_MAX = 256 * 1024
 
 interface Client {
   readonly session: Session
@@ -96,6 +98,7 @@ export class Server implements ServingXlator {
       disconnected: connection => this.#disconnected(connection),
       patience: () => patienceOf(self.options),
       inFlightMax: limit === 0 ? IN_FLIGHT_DEFAULT : limit,
+      strangerBytesMax: STRANGER_BYTES_MAX,
     })
   }
 
@@ -331,6 +334,7 @@ export class Server implements ServingXlator {
       return
     }
     connection.session = result
+    connection.trusted()
     this.#clients.set(client, result)
     env.log.info('a client is admitted', { client, brick: result.brick.child.name })
     call.reply({ ret: 0, errno: 0, dict: welcome(graph.process.uuid, graph.volumeId) })
