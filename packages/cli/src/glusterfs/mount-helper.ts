@@ -4,8 +4,9 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { mounts } from '@ashlar/sys'
 import { logFileOf, parseGlusterfsArguments, UsageError } from './arguments.ts'
 
 const USAGE = `Usage: mount.glusterfs SERVER:/VOLUME[/SUBDIR] MOUNT-POINT [-o OPTION[,OPTION…]]
@@ -224,9 +225,6 @@ function checkMountpoint(path: string): void {
       `the mount point ${path} cannot be used: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
     )
   }
-  const escaped = path.replaceAll(' ', '\\040')
-  const mounted = readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .some(line => line.split(' ')[1] === escaped && line.split(' ')[2] === 'fuse.glusterfs')
+  const mounted = mounts().some(each => each.path === path && each.type === 'fuse.glusterfs')
   if (mounted) throw new UsageError(`${path} is a mounted volume already`)
 }

@@ -1,6 +1,7 @@
 /** Mount: a volume mounted by a real process, ours or GlusterFS's. */
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mounts } from '@ashlar/sys'
 import { isAlive, pidIn, run, signal, succeed } from './processes.ts'
 import { until } from './until.ts'
 
@@ -88,24 +89,15 @@ export function memoryOf(pid: number | undefined): number {
 }
 
 export function isMounted(path: string): boolean {
-  return mountPoints().includes(path)
+  return mounts().some(mounted => mounted.path === path)
 }
 
 /** What is mounted in a folder, the innermost first. */
 export function mountsBelow(folder: string): string[] {
-  return mountPoints()
+  return mounts()
+    .map(({ path }) => path)
     .filter(path => path.startsWith(`${folder}/`))
     .reverse()
-}
-
-/** A blank is `\040` there. */
-function unescaped(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)))
-}
-
-function mountPoints(): string[] {
-  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n')
-  return lines.map(line => unescaped(line.split(' ')[1] ?? ''))
 }
 
 /** Rejects with what umount says when it cannot. */
