@@ -12,8 +12,9 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(scratch, { recursive: true }))
 
+const rules = { force: true, workDirectory: '/var/lib/glusterd', rootPath: '/' }
+
 describe('paths that are too long', () => {
-  const rules = { force: true, workDirectory: '/var/lib/glusterd', rootPath: '/' }
   const long = 'a'.repeat(256)
   it.each([
     ['a name', long],
@@ -27,4 +28,8 @@ describe('paths that are too long', () => {
     )
     expect(readdirSync(scratch)).toEqual([])
   })
+})
+
+it.each(['/b"1', '/b\n1', '/b 1\\'])('a path that no volfile can hold is refused: %j', path => {
+  expect(() => prepareBrick({ host: 'server1', path }, rules, [])).toThrow('choose another')
 })

@@ -51,6 +51,7 @@ export type Undo = (() => void)[]
 export function prepareBrick(brick: BrickDirectory, rules: BrickRules, undo: Undo): void {
   const { path } = brick
   refuseLong(brick)
+  refuseUnwritable(brick)
   ensureDirectory(brick, undo)
   if (`${path}/`.startsWith(`${rules.workDirectory}/`)) {
     throw invalid("Brick isn't allowed to be created inside glusterd's working directory.")
@@ -64,6 +65,14 @@ function refuseLong({ host, path }: BrickDirectory): void {
   const names = path.split('/').map(name => Buffer.byteLength(name))
   if (Buffer.byteLength(path) < PATH_MAX && names.every(length => length <= NAME_MAX)) return
   throw invalid(`brick path ${host}:${path} is too long.`)
+}
+
+/** Volfiles quote what has blanks, and have no way to quote these. */
+function refuseUnwritable({ host, path }: BrickDirectory): void {
+  if (!/["\n\r]|\\$/.test(path)) return
+  throw invalid(
+    `brick path ${host}:${path} has a quotation mark, a line break, or a backslash at its end: choose another.`,
+  )
 }
 
 function ensureDirectory({ host, path }: BrickDirectory, undo: Undo): void {
