@@ -220,8 +220,8 @@ async function lookupEverywhere(
   if (directories > 0) return mergeDirectory(volume, ctx, args, answers)
   const file = files[0]
   if (file === undefined) {
-    if (links.length > 0 && looks < LOOKS_MAX)
-      return lookupEverywhere(volume, ctx, args, [], looks + 1)
+    const moving = links.length > 0 && failures.every(each => each.errno === Errno.ENOENT)
+    if (moving && looks < LOOKS_MAX) return lookupEverywhere(volume, ctx, args, [], looks + 1)
     await dropStaleLinks(volume, ctx, args.loc, links)
     return worstFailure(failures.length > 0 ? failures : [failure(Errno.ENOENT)])
   }

@@ -175,9 +175,9 @@ async function isUntold(
   { loc }: FopArgs['lookup'],
   { asked, replies }: Round,
 ): Promise<boolean> {
-  if (loc.name === '' || asked === set.all || succeeded(replies) !== NOBODY) return false
+  if (loc.name === '' || succeeded(replies) !== NOBODY) return false
   const answered = whose(replies, asked, isAnswer)
-  if (answered === NOBODY) return false
+  if (answered === NOBODY || answered === set.all) return false
   const state = await copies.state(ctx, parentLoc(set, loc).inode)
   return !('ok' in state) && without(answered, state.accused) === NOBODY
 }

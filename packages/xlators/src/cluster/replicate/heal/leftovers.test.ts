@@ -133,10 +133,9 @@ it('a sweep forgets what is noted of things that are gone, and nothing else', as
 // Found on a full brick: the name was removed there never, and nothing told of it.
 it('a name that is noted again while its directory is healed in part stays noted', async () => {
   const volume = await start()
-  await client.cut(2)
-  for (const name of ['a', 'b']) await volume.write(`/${name}`, name)
-  await client.mend(2)
   const daemon = await bricks.join(replicate, DAEMON)
+  for (const graph of [daemon, client]) await graph.cut(2)
+  for (const name of ['a', 'b']) await volume.write(`/${name}`, name)
   let full = true
   daemon.meddler(2).interfere(async (fop, args) => {
     if (fop !== 'mknod' || (args as FopArgs['mknod']).loc.name !== 'b' || !full) return undefined
@@ -148,6 +147,7 @@ it('a name that is noted again while its directory is healed in part stays noted
     }
     return failure(Errno.ENOSPC)
   })
+  for (const graph of [daemon, client]) await graph.mend(2)
   await until('all is healed', HEAL_MS, () => !full && bricks.indices(0).xattrop.length === 0)
   for (const index of [0, 1, 2]) expect(await bricks.brick(index).names('/')).toEqual(['b'])
 })

@@ -23,15 +23,9 @@ import {
   type Step,
   type Subvolume,
 } from '@ashlar/core'
-import {
-  type BrickChangelog,
-  ChangeKind,
-  countersOf,
-  negated,
-  ZERO_COUNTERS,
-} from '../changelog.ts'
+import { ChangeKind, countersOf, negated, ZERO_COUNTERS } from '../changelog.ts'
 import type { Copies } from '../copies.ts'
-import { noneGood } from '../direction.ts'
+import { noneGood, tellers } from '../direction.ts'
 import {
   first,
   has,
@@ -174,17 +168,14 @@ export class EntryTransactions {
     const { empties } = operation
     const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
     const optimistic = members === set.all && set.options['optimistic-change-log']
-    const noted: Members[] = operation.changes.map(() => NOBODY)
-    const told: (BrickChangelog | undefined)[][] = operation.changes.map(() => [])
-    const run = { absent, generation, marked: !optimistic, noted, judged: judges !== members }
+    const answers: (Reply<'compound'> | undefined)[] = []
     let ask: Ask<R> = child => callStep<R>(child, ctx, operation.step)
     let unable: readonly (Failure | undefined)[] = []
     if (!optimistic && operation.undo === undefined) {
       const failures = await this.#markFirst(ctx, operation, members, absent)
       if ('ok' in failures) return failures
       unable = failures
-      noted.fill(where(failures.length, k => has(members, k) && failures[k] === undefined))
-    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent, noted, told)
+    } else if (!optimistic) ask = this.#asking<R>(ctx, operation, absent, answers)
     const askAble = (who: Members): Promise<readonly (R | Failure | undefined)[]> =>
       this.#copies.blaming(
         lacking(operation, absent),
@@ -192,8 +183,12 @@ export class EntryTransactions {
         async (child, index) => unable[index] ?? ask(child, index),
       )
     const replies = await askAble(judges)
+    const told = operation.changes.map((_, k) => changelogsTold(set, answers, k))
+    const able = where(unable.length, index => has(members, index) && unable[index] === undefined)
+    const noted = told.map(logs => tellers(logs) | able)
     if (absent !== NOBODY && told.some(logs => noneGood(ChangeKind.ENTRY, logs, set.all)))
       return this.#withdraw(ctx, operation, absent, noted, replies)
+    const run = { absent, generation, marked: !optimistic, noted, judged: judges !== members }
     if (!run.judged || succeeded(replies) === NOBODY) return { ...run, members: judges, replies }
     const others = await askAble(without(members, judges))
     return { ...run, members, replies: replies.map((reply, index) => reply ?? others[index]) }
@@ -252,16 +247,12 @@ export class EntryTransactions {
     return good === NOBODY ? members : good
   }
 
-  /**
-   * Asks one brick for it, with marks before and after; `noted` learns who has those before, `told`
-   * what each brick holds against the others, by change.
-   */
+  /** Asks one brick for it, with marks before and after; its whole answer comes to be in `answers`. */
   #asking<R extends EntryFopReply>(
     ctx: Ctx,
     operation: EntryOperation<R>,
     absent: Members,
-    noted: Members[],
-    told: (BrickChangelog | undefined)[][],
+    answers: (Reply<'compound'> | undefined)[],
   ): Ask<R> {
     const set = this.#set
     const internal = internalCtx(ctx, ctx.lkOwner)
@@ -274,13 +265,8 @@ export class EntryTransactions {
     const steps = [...before, operation.step, ...after]
     return async (child, index) => {
       const reply = await child.compound(ctx, { steps })
+      answers[index] = reply
       if (!reply.ok) return reply
-      for (const [k, all] of noted.entries()) {
-        const marked = reply.replies[k] as Reply<'xattrop'> | undefined
-        if (marked?.ok !== true) continue
-        noted[k] = all | only(index)
-        ;(told[k] as (BrickChangelog | undefined)[])[index] = set.changelog(marked.dict)
-      }
       const own = reply.replies[before.length] as R | Failure | undefined
       if (own !== undefined) return own
       return (reply.replies.at(-1) as Failure | undefined) ?? failure(Errno.EIO)

@@ -32,7 +32,7 @@ import {
   waitForAll,
 } from './lock-calls.ts'
 import { changelogsTold, markStep } from './marks.ts'
-import { judge, whose } from './outcome.ts'
+import { judge } from './outcome.ts'
 import { callStep } from './steps.ts'
 
 const ONCE = countersOf(ChangeKind.METADATA, 1)
@@ -168,8 +168,7 @@ export class MetadataTransactions {
           ? ((answer.replies as readonly Reply<PlainFop>[]).at(-1) as R | Failure)
           : answer,
       )
-      const noted = whose(answers, members, answer => answer.ok && answer.replies[0]?.ok === true)
-      return await this.#settle(ctx, operation, owner, members, replies, noted)
+      return await this.#settle(ctx, operation, owner, members, replies, tellers(logs))
     } finally {
       unlockAll(set, members, owner, [request])
     }
