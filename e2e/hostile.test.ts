@@ -188,6 +188,25 @@ describe.skipIf(obstacle !== undefined)(`hostile peers, seed ${SEED}`, () => {
     await allIsWell()
   })
 
+  test.each(['glusterd', 'brick'] as const)(
+    'a record of fragments without end is cut off by %s',
+    async port => {
+      const fragment = Buffer.concat([words(64 * 1024), Buffer.alloc(64 * 1024)])
+      await within(
+        'the other side hangs up',
+        HANG_UP_MS_MAX,
+        new Promise<void>(resolve => {
+          const socket = connectSocket(ports[port])
+          socket.on('error', () => undefined)
+          socket.once('close', () => resolve())
+          // 2 MiB, and then it waits: nobody but the other side ends it.
+          for (let i = 0; i < 32; i++) socket.write(fragment)
+        }),
+      )
+      await allIsWell()
+    },
+  )
+
   test('records that are announced and never come take no memory', async () => {
     const brick = pids[1] as number
     const before = memoryOf(brick)

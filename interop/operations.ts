@@ -52,6 +52,12 @@ export const OPERATIONS: readonly Operation[] = [
     expected: '.\n./g\n./g/h\n./g/h/f',
   },
   {
+    name: 'times that are set, which moves ctime',
+    does: 'echo x > f; stat -c %z f > before; touch -d @1000000000 f',
+    shows: '[ "$(stat -c %z f)" = "$(cat before)" ] || echo moved; stat -c %Y f',
+    expected: 'moved\n1000000000',
+  },
+  {
     name: 'hard links, also of renamed files',
     does: 'echo x > a; ln a b; mv a renamed; ln renamed c; rm b',
     shows: 'ls; stat -c %h c; cat c',
