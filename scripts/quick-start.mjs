@@ -30,7 +30,9 @@ async function main() {
 
   const host = await brickHost()
   say(`State and data: ${home.path}`)
-  let { daemon, port } = await startListening(home)
+  const first = await startListening(home)
+  const { port } = first
+  let { daemon } = first
   undo.push(() => daemon.stop())
   void daemon.ended.then(status => {
     if (ending === undefined)
@@ -39,7 +41,7 @@ async function main() {
 
   undo.push(async () => {
     // Bricks outlive a glusterd that has died: only another one knows how to end them.
-    if (daemon.status !== undefined) ({ daemon, port } = await startListening(home))
+    if (daemon.status !== undefined) ({ daemon } = await startListening(home))
     await closeVolume(home)
   })
   await openVolume(home, host)

@@ -14,8 +14,10 @@ export const LAST_FRAGMENT = 0x8000_0000
 export const RECORD_BYTES_MAX = 1024 * 1024 * 1024
 /** What we accept unless told otherwise. Real messages stay far below it. */
 export const RECORD_BYTES_DEFAULT = 128 * 1024 * 1024
-/** Memory for an unfinished record is had in steps: a length alone buys no more than this, or as much
- * again as has come. */
+/**
+ * Memory for an unfinished record is had in steps: a length alone buys no more than this, or as much
+ * again as has come.
+ */
 const STEP_BYTES = 4 * 1024 * 1024
 
 /**

@@ -197,6 +197,7 @@ class QuickRead implements Xlator {
 
   /** Below us it matters whether anybody will ask the brick for the file. */
   #opening(args: FopArgs['open']): FopArgs['open'] {
+    if ((args.flags & OpenFlag.ACCMODE) !== OpenFlag.RDONLY) return args
     const file = this.#held(args.loc.inode)
     const held = file !== undefined && this.#isFresh(file, READING_MS)
     return held ? { ...args, contentHeld: true } : args
