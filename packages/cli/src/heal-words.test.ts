@@ -15,7 +15,7 @@ import {
 } from './commands/heal-text.ts'
 import { parseHealWords } from './commands/heal-words.ts'
 import { healFailureXml, healInfoXml } from './commands/heal-xml.ts'
-import { parseStatusWords } from './commands/volume-status.ts'
+import { parseStatusWords } from './commands/status-words.ts'
 import { runLine } from './run.ts'
 import type { Terminal } from './terminal.ts'
 

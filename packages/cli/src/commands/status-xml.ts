@@ -7,7 +7,7 @@ import { element, type XmlElement } from '../xml.ts'
 import { isProcessType } from './process-text.ts'
 import { processStateElement } from './process-xml.ts'
 import { DAEMON_NAME } from './status-text.ts'
-import type { StatusWords } from './volume-status.ts'
+import type { StatusWords } from './status-words.ts'
 
 /** The element of one volume. */
 export function statusElement(answer: VolumeProcesses, words: StatusWords): XmlElement {

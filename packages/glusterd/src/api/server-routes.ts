@@ -5,7 +5,7 @@
 import { peerView, serverView, volfileAnswer } from '@ashlar/contract'
 import { z } from 'zod'
 import { failures } from './failures.ts'
-import type { Api, ApiParts } from './server.ts'
+import type { Api, ApiParts } from './routes.ts'
 
 const tags = ['server']
 

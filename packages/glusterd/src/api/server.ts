@@ -6,8 +6,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import swagger from '@fastify/swagger'
-import { ManagementError, type ServerView } from '@ashlar/contract'
-import type { Env } from '@ashlar/core'
+import { ManagementError } from '@ashlar/contract'
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import {
   jsonSchemaTransform,
@@ -15,31 +14,14 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
-import type { Manager } from '../manager.ts'
-import type { PoolStore } from '../store/pool-store.ts'
 import { healRoutes } from './heal-routes.ts'
 import { optionRoutes } from './option-routes.ts'
+import type { Api, ApiParts } from './routes.ts'
 import { serverRoutes } from './server-routes.ts'
 import { brickRoutes, volumeRoutes } from './volume-routes.ts'
 
-export interface ApiParts {
-  readonly env: Env
-  readonly manager: Manager
-  readonly store: PoolStore
-  readonly server: ServerView
-}
-
 /** Largest request that is read. */
 const BODY_BYTES_MAX = 1024 * 1024
-
-/** A server with zod for schemas, as the route files take it. */
-export type Api = FastifyInstance<
-  FastifyInstance['server'],
-  Parameters<FastifyInstance['routing']>[0],
-  Parameters<FastifyInstance['routing']>[1],
-  FastifyInstance['log'],
-  ZodTypeProvider
->
 
 /** All routes, not listening yet. */
 export async function buildApi(parts: ApiParts): Promise<FastifyInstance> {

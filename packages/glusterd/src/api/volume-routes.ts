@@ -16,7 +16,7 @@ import {
 import { z } from 'zod'
 import type { Manager } from '../manager.ts'
 import { failures } from './failures.ts'
-import type { Api } from './server.ts'
+import type { Api } from './routes.ts'
 
 const named = z.object({ name: z.string() })
 const tags = ['volumes']
