@@ -24,7 +24,7 @@ import type { Copies } from './copies.ts'
 import { first, has, type Members, NOBODY, only } from './members.ts'
 import { NO_QUORUM, type ReplicaSet, succeeded } from './replica-set.ts'
 import type { DataTransactions } from './transaction/data.ts'
-import { judge, worstOf } from './transaction/outcome.ts'
+import { judge, whose, worstOf } from './transaction/outcome.ts'
 
 /** What is kept of an open directory. */
 interface OpenState {
@@ -62,7 +62,13 @@ export class Files {
     const request = cuts ? { ...args, flags: args.flags & ~OpenFlag.TRUNC } : args
     const replies = await set.onAll(set.up, child => child.open(ctx, request))
     const opened = succeeded(replies)
-    if (opened === NOBODY || !set.hasQuorum(opened)) return worst(replies)
+    if (opened === NOBODY || !set.hasQuorum(opened)) {
+      const said = worst(replies)
+      // Those that lack it may have missed it, unless they are enough to say that it is gone.
+      const gone = whose(replies, set.up, reply => !reply.ok && reply.errno === Errno.ESTALE)
+      const isKnown = opened === NOBODY || said.errno !== Errno.ESTALE || set.hasQuorum(gone)
+      return isKnown ? said : NO_QUORUM
+    }
     if (cuts) {
       const cut = await this.#data.ftruncate(ctx, { fd: args.fd, offset: 0 })
       if (!cut.ok) return cut

@@ -311,6 +311,7 @@ class Replicate implements HealingXlator {
       lockees: [lockee],
       changes: [change],
       step: { fop: 'unlink', args },
+      removes: args.loc,
       shown: () => undefined,
     })
   }
@@ -324,6 +325,7 @@ class Replicate implements HealingXlator {
       lockees,
       changes: [change],
       step: { fop: 'rmdir', args },
+      removes: args.loc,
       empties: args.loc.inode.linked ? args.loc.inode : undefined,
       shown: () => undefined,
     })

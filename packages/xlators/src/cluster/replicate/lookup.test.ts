@@ -102,3 +102,12 @@ it('does not say that a name is not there when only outdated copies say so', asy
   await client.mend(0)
   expect(errnoOf(await client.volume.lookup('/file'))).toBe(Errno.ENOENT)
 })
+
+// Found with outages one after the other: a removed file was read, from one of two outdated copies.
+it('does not say that a name is there when only an outdated copy says so', async () => {
+  await bricks.write('/removed', 'text', [0])
+  await bricks.blame(0, '/', 2, [0, 0, 1])
+  await bricks.blame(2, '/', 0, [0, 0, 1])
+  await client.cut(1)
+  expect(errnoOf(await client.volume.lookup('/removed'))).toBe(Errno.EIO)
+})

@@ -219,6 +219,8 @@ async function byGoodDirectory(
   const state = await copies.state(ctx, parent.inode)
   const answered = whose(round.replies, round.asked, isAnswer)
   const good = 'ok' in state ? answered : answered & without(set.all, state.accused)
+  // Each has missed names, and the copy that has not may be away.
+  if (good === NOBODY && answered !== set.all) return failure(Errno.EIO)
   const judges = good === NOBODY ? answered : good
   const there = succeeded(round.replies) & judges
   if (there === NOBODY) return failure(Errno.ENOENT)

@@ -59,8 +59,9 @@ export interface EntryOperation<R extends EntryFopReply> {
   readonly step: Step
   /** What takes a name away again that it has made. */
   readonly undo?: Step | undefined
-  /** The name that is moved. */
+  /** The name that is moved, or taken away. */
   readonly moves?: Loc | undefined
+  readonly removes?: Loc | undefined
   /** The directory that goes, if nothing is in it. */
   readonly empties?: Inode | undefined
   /** The object whose attributes the reply shows. */
@@ -69,6 +70,14 @@ export interface EntryOperation<R extends EntryFopReply> {
 
 /** What kind of object it is, for the blame of those who lack it; undefined: none is written. */
 type MadeKind = 'file' | 'directory' | 'other'
+
+/** Refusals that say which names there are. */
+const OF_NAMES: ReadonlySet<Errno> = new Set([
+  Errno.ENOENT,
+  Errno.EEXIST,
+  Errno.ESTALE,
+  Errno.ENOTEMPTY,
+])
 
 const ENTRY_ONCE = countersOf(ChangeKind.ENTRY, 1)
 
@@ -140,20 +149,43 @@ export class EntryTransactions {
 
   /**
    * A brick that has missed what is to be moved cannot move it. With another one down the one that
-   * can might be alone: too few, and what it puts something else in the place of is gone there.
+   * can might be alone: too few, and what it puts something else in the place of is gone there. So it
+   * is with what is to be removed, where a brick may have missed it.
    */
   async #refuseMissing<R extends EntryFopReply>(
     ctx: Ctx,
-    { moves }: EntryOperation<R>,
+    { changes, moves, removes }: EntryOperation<R>,
     members: Members,
   ): Promise<Failure | undefined> {
     const set = this.#set
-    if (moves === undefined || members === set.all) return undefined
+    const loc = moves ?? removes
+    if (loc === undefined || members === set.all) return undefined
+    if (moves === undefined) {
+      const good = await this.#goodFor(ctx, changes, members)
+      if (typeof good !== 'number') return good
+      if (good === members) return undefined
+    }
     const internal = internalCtx(ctx, ctx.lkOwner)
-    const replies = await set.onAll(members, child => child.lookup(internal, { loc: moves }))
+    const replies = await set.onAll(members, child => child.lookup(internal, { loc }))
     // That nobody has it is for the bricks to say.
     const there = succeeded(replies)
     return there === NOBODY || set.hasQuorum(there) ? undefined : NO_QUORUM
+  }
+
+  /** Of `members` those that have missed no names of the directories. */
+  async #goodFor(
+    ctx: Ctx,
+    changes: EntryOperation<EntryFopReply>['changes'],
+    members: Members,
+  ): Promise<Members | Failure> {
+    if (this.#copies.agreement.holds()) return members
+    let good = members
+    for (const { parent } of changes) {
+      const state = await this.#copies.state(ctx, parent)
+      if ('ok' in state) return state
+      good = without(good, state.accused)
+    }
+    return good
   }
 
   /** Does it on every member, with the marks that are needed. */
@@ -167,6 +199,7 @@ export class EntryTransactions {
     const absent = without(set.all, members)
     const { empties } = operation
     const judges = empties === undefined ? members : await this.#judges(ctx, empties, members)
+    if (typeof judges !== 'number') return judges
     const optimistic = members === set.all && set.options['optimistic-change-log']
     const answers: (Reply<'compound'> | undefined)[] = []
     let ask: Ask<R> = child => callStep<R>(child, ctx, operation.step)
@@ -237,13 +270,15 @@ export class EntryTransactions {
    * and not elsewhere: only bricks that have them all can tell whether it may go, and if none of
    * them lets it go the others must not either, as they may be the ones that a heal goes by.
    */
-  async #judges(ctx: Ctx, directory: Inode, members: Members): Promise<Members> {
+  async #judges(ctx: Ctx, directory: Inode, members: Members): Promise<Members | Failure> {
     const copies = this.#copies
     if (copies.agreement.holds()) return members
     // With all bricks there what its lookup has just told will do: no round trip for it.
     const complete = members === this.#set.all
     const state = await (complete ? copies.state(ctx, directory) : copies.refresh(ctx, directory))
-    const good = 'ok' in state ? NOBODY : without(members, state.accused)
+    // Too few have the directory: those that lack it do not know that it is gone, but missed it.
+    if ('ok' in state) return state
+    const good = without(members, state.accused)
     return good === NOBODY ? members : good
   }
 
@@ -299,12 +334,15 @@ export class EntryTransactions {
   ): Promise<R | Failure> {
     const set = this.#set
     const { members, absent, marked, noted, judged } = run
-    const replies = operation.moves === undefined ? run.replies : this.#sameMoved(operation, run)
+    const replies =
+      operation.moves === undefined
+        ? sameMade(operation, run.replies)
+        : this.#sameMoved(operation, run)
     // Who has names in a directory that others, who know better, let go is behind.
     const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY || judged)
     if (outcome.kind === 'refused') {
       this.#takeBack(ctx, operation, absent, noted)
-      return outcome.failure
+      return this.#word(ctx, operation, { ...run, replies }, NOBODY)
     }
     const { done, failed } = outcome
     if (!set.hasQuorum(done) || (failed !== NOBODY && !(await this.#kept(ctx, operation, done)))) {
@@ -313,7 +351,7 @@ export class EntryTransactions {
       const unknown = undecided(replies, members)
       const noting = unknown === NOBODY ? left : without(members, unknown)
       if (!marked && noting !== NOBODY) await this.#markDirty(ctx, operation, noting)
-      return outcome.failure ?? NO_QUORUM
+      return this.#word(ctx, operation, { ...run, replies }, done)
     }
     if (failed !== NOBODY) {
       const noted = await this.#blame(ctx, operation, { done, failed, marked })
@@ -325,6 +363,29 @@ export class EntryTransactions {
     const { makes } = operation
     if (makes !== undefined) this.#copies.learnNew(makes.inode, run.generation, done)
     return this.#reply(ctx, operation, replies, done)
+  }
+
+  /**
+   * Why it was not done. What a copy says that has missed names of the directory is not to be told: a
+   * name that it has may be gone, and one that it lacks may be there.
+   */
+  async #word<R extends EntryFopReply>(
+    ctx: Ctx,
+    { changes }: EntryOperation<R>,
+    { replies, members }: Pick<Run<R>, 'replies' | 'members'>,
+    done: Members,
+  ): Promise<Failure> {
+    const failuresOf = (who: Members): Failure[] =>
+      indices(who)
+        .map(index => replies[index] ?? failure(Errno.ENOTCONN))
+        .filter((reply): reply is Failure => !reply.ok)
+    const good = await this.#goodFor(ctx, changes, members)
+    if (typeof good !== 'number') return NO_QUORUM
+    const failures = failuresOf(good)
+    if (failures.length > 0) return worstOf(failures)
+    if ((good & done) !== NOBODY) return NO_QUORUM
+    const said = worstOf(failuresOf(members))
+    return members !== this.#set.all && OF_NAMES.has(said.errno) ? failure(Errno.EIO) : said
   }
 
   /** A brick that was behind may have moved another file, which had the name before: it has failed. */
@@ -499,6 +560,21 @@ export class EntryTransactions {
         : await this.#copies.teller(ctx, object, good)
     return replies[index] as R
   }
+}
+
+/** A brick that was behind may have had the name, and opened what it had: it has failed. */
+function sameMade<R extends EntryFopReply>(
+  { makes, shown }: EntryOperation<R>,
+  replies: readonly (R | Failure | undefined)[],
+): readonly (R | Failure | undefined)[] {
+  if (makes === undefined) return replies
+  const isMade = (reply: R | Failure | undefined): boolean =>
+    reply?.ok === true && shown(reply) === makes.gfid
+  // Where nobody has made it, it was there.
+  if (!replies.some(isMade)) return replies
+  return replies.map(reply =>
+    reply?.ok === true && !isMade(reply) ? failure(Errno.EEXIST) : reply,
+  )
 }
 
 /** The directories of whose names `away` miss the change. */

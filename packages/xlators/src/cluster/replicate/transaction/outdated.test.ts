@@ -1,4 +1,4 @@
-import { Errno, failure, Iatt, inodeLoc, SetAttr } from '@ashlar/core'
+import { Errno, failure, Iatt, inodeLoc, OpenFlag, SetAttr } from '@ashlar/core'
 import { BrickSet, errnoOf, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ChangeKind, decodeCounters } from '../changelog.ts'
@@ -157,4 +157,43 @@ it.each([
   expect(await make('/new')).toBe(Errno.EIO)
   for (const index of [0, 1]) expect(await bricks.brick(index).names('/')).toEqual(['file'])
   await expect.poll(() => heldAgainstThird('/', ChangeKind.ENTRY)).toEqual([0, 0])
+})
+
+describe('with a good and an outdated copy of a directory in reach', () => {
+  /** The third brick has missed two names and the removal of one; then the first is lost. */
+  beforeEach(async () => {
+    await bricks.mkdir('/d')
+    await bricks.mkdir('/d/made', [0, 1])
+    await bricks.write('/d/made/file', 'text', [0, 1])
+    await bricks.write('/d/file', 'text', [0, 1])
+    await bricks.write('/d/removed', 'text', [2])
+    for (const index of [0, 1]) await bricks.blame(index, '/d', 2, [0, 0, 1])
+    await client.cut(0)
+  })
+
+  // Found with two sets: distribute took ENOENT for a copy that had gone, and removed the other set's.
+  it('a directory that is not empty is not said to be gone, nor removed', async () => {
+    expect(errnoOf(await client.volume.rmdir('/d/made'))).toBe(Errno.ENOTCONN)
+    expect(await bricks.brick(1).names('/d/made')).toEqual(['file'])
+  })
+
+  it('a file stays that too few could remove', async () => {
+    expect(errnoOf(await client.volume.unlink('/d/file'))).toBe(Errno.ENOTCONN)
+    expect(await bricks.brick(1).names('/d')).toEqual(['file', 'made'])
+  })
+
+  it('a file that too few can open is not said to be gone', async () => {
+    const { volume } = client
+    const { inode } = await volume.loc('/d/file')
+    const fd = volume.graph.openFd(inode, { flags: OpenFlag.RDWR, pid: 1 })
+    const reply = await volume.top.open(volume.ctx, { loc: inodeLoc(inode), fd, flags: fd.flags })
+    expect(errnoOf(reply)).toBe(Errno.ENOTCONN)
+    fd.unref()
+  })
+
+  it('a name that only the outdated one has is not said to be there', async () => {
+    const { reply } = await client.volume.create('/d/removed')
+    expect(errnoOf(reply)).toBe(Errno.ENOTCONN)
+    expect(await bricks.brick(1).names('/d')).toEqual(['file', 'made'])
+  })
 })
