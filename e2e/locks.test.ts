@@ -1,9 +1,12 @@
 // Programs on two mounts that share a file under locks: what one has written is what the other reads
-// once it has the lock, whatever its kernel had cached.
+// once it has the lock, whatever its kernel had cached. And locks that are held while the volume changes.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Mount, run, succeed } from '@ashlar/testkit'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { createInterface } from 'node:readline'
+import { Cluster, isAlive, type Mount, run, signal, succeed, until } from '@ashlar/testkit'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { mountedVolume, obstacle } from './mounted.ts'
 
 const ROUNDS = 150
@@ -135,5 +138,196 @@ for statement in sys.argv[2:]:
         ),
       ).toBe("[(300,)]\n[(300, 2, 300)]\n[('ok',)]\n")
     }
+  })
+})
+
+/** Ways of locking a whole file: POSIX's of a process, those of an open file, and flock's. */
+const KINDS = ['fcntl', 'ofd', 'flock'] as const
+const TAKE = `
+import fcntl, os, signal, struct, sys
+def take(fd, kind, wait=False):
+    how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+    if kind == 'ofd':
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack('hhllhh', fcntl.F_WRLCK, 0, 0, 0, 0, 0))
+    else:
+        (fcntl.lockf if kind == 'fcntl' else fcntl.flock)(fd, how)
+def tell(words):
+    print(words, flush=True)
+`
+/** Holds a lock of each kind, each on a file of its own; uses the files whenever it is told to. */
+const HOLD = `${TAKE}
+fds = [os.open(path, os.O_CREAT | os.O_RDWR) for path in sys.argv[1:]]
+for fd, path in zip(fds, sys.argv[1:]):
+    take(fd, path.split('-')[-1])
+tell('held')
+for _ in sys.stdin:
+    try:
+        for fd in fds:
+            os.pwrite(fd, b'used', 0)
+            os.fsync(fd)
+            assert os.pread(fd, 4, 0) == b'used'
+        tell('used')
+    except OSError as problem:
+        tell(problem.strerror)
+`
+/** Locks a byte of its own far behind, then waits for the start of the file. */
+const WAIT = `${TAKE}
+fd = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))
+signal.signal(signal.SIGUSR1, lambda *_: 1 / 0)
+tell('waits')
+try:
+    fcntl.lockf(fd, fcntl.LOCK_EX, 10, 0)
+    tell('has it')
+except ZeroDivisionError:
+    tell('interrupted')
+for _ in sys.stdin:
+    pass
+`
+/** What another process finds that asks for the lock. */
+const ASK = `${TAKE}
+try:
+    take(os.open(sys.argv[1], os.O_RDWR), sys.argv[2])
+    print('free')
+except BlockingIOError:
+    print('held')
+`
+
+/** A program that is told something a line at a time, and answers so. */
+class Program {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor(script: string, ...words: readonly string[]) {
+    const child = spawn('python3', ['-c', script, ...words], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = child
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  }
+
+  /** Its next line. */
+  async says(): Promise<string | undefined> {
+    return (await this.#lines.next()).value
+  }
+
+  async ask(): Promise<string | undefined> {
+    this.#child.stdin?.write('\n')
+    return this.says()
+  }
+
+  interrupt(): void {
+    signal(this.#child.pid, 'SIGUSR1')
+  }
+
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.stdin?.end()
+    await once(this.#child, 'exit')
+  }
+}
+
+describe.skipIf(missing !== undefined).each([
+  { volume: 'distributed', bricks: 2, shape: [] },
+  { volume: 'replicated', bricks: 3, shape: ['replica', '3'] },
+])('locks over a change of the graph of a $volume volume', ({ bricks, shape }) => {
+  let cluster: Cluster
+  let mounts: [Mount, Mount]
+  const programs: Program[] = []
+
+  beforeAll(async () => {
+    cluster = await Cluster.start()
+    await cluster.volume('gv0', bricks, {}, shape)
+    mounts = [await cluster.mount('gv0'), await cluster.mount('gv0')]
+  })
+  afterEach(async () => {
+    await Promise.all(programs.splice(0).map(program => program.end()))
+  })
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]()
+  })
+
+  function start(script: string, ...words: readonly string[]): Program {
+    const program = new Program(script, ...words)
+    programs.push(program)
+    return program
+  }
+
+  /** What others find, by mount and kind of lock. */
+  async function found(name: string, kinds: readonly string[]): Promise<string[]> {
+    const answers = mounts.flatMap(mount =>
+      kinds.map(kind => succeed('python3', ['-c', ASK, join(mount.path, `${name}-${kind}`), kind])),
+    )
+    return (await Promise.all(answers)).map(said => said.trim())
+  }
+
+  async function switches(mount: Mount): Promise<number> {
+    return (await fs.readFile(mount.log, 'utf8')).split('switched to a new graph').length - 1
+  }
+
+  async function changeGraph(quickRead: 'on' | 'off'): Promise<void> {
+    const before = await Promise.all(mounts.map(switches))
+    await cluster.command('volume', 'set', 'gv0', 'performance.quick-read', quickRead)
+    for (const [i, mount] of mounts.entries())
+      await until(
+        'the mount goes over to the new graph',
+        30_000,
+        async () => (await switches(mount)) > (before[i] as number),
+      )
+  }
+
+  test('are held on the new one, and after its connections broke', async () => {
+    const paths = KINDS.map(kind => join(mounts[0].path, `held-${kind}`))
+    const holder = start(HOLD, ...paths)
+    expect(await holder.says()).toBe('held')
+    const held = [...KINDS, ...KINDS].map(() => 'held')
+    expect(await found('held', KINDS)).toEqual(held)
+    await changeGraph('off')
+    expect(await found('held', KINDS)).toEqual(held)
+    expect(await holder.ask()).toBe('used')
+
+    const pids = Array.from({ length: bricks }, (_, i) => cluster.brickPid('gv0', i + 1) as number)
+    for (const pid of pids) signal(pid, 'SIGKILL')
+    await until('the bricks are dead', 5_000, () => !pids.some(isAlive))
+    await cluster.command('volume', 'start', 'gv0', 'force')
+    // A client that is back has its locks again; the other one may be earlier.
+    await until('the holder has its bricks again', 30_000, async () => {
+      return (await holder.ask()) === 'used'
+    })
+    await until('all see the locks', 30_000, async () => {
+      expect(await found('held', KINDS)).toEqual(held)
+      return true
+    })
+    await holder.end()
+    await until('the locks are gone', 5_000, async () => {
+      expect(await found('held', KINDS)).toEqual(held.map(() => 'free'))
+      return true
+    })
+  })
+
+  test('are waited for on the new one, and not left to who has given up', async () => {
+    const path = join(mounts[0].path, 'waited-fcntl')
+    const holder = start(HOLD, path)
+    expect(await holder.says()).toBe('held')
+    await holder.end()
+    const first = start(WAIT, path, '100')
+    expect([await first.says(), await first.says()]).toEqual(['waits', 'has it'])
+    const [before, across, patient] = ['101', '102', '103'].map(byte =>
+      start(WAIT, path, byte),
+    ) as [Program, Program, Program]
+    for (const waiting of [before, across, patient]) expect(await waiting.says()).toBe('waits')
+    before.interrupt()
+    expect(await before.says()).toBe('interrupted')
+    await changeGraph('on')
+    across.interrupt()
+    expect(await across.says()).toBe('interrupted')
+    await first.end()
+    expect(await patient.says()).toBe('has it')
+    await patient.end()
+    const probe = start(WAIT, path, '104')
+    expect([await probe.says(), await probe.says()]).toEqual(['waits', 'has it'])
+    await Promise.all([before, across, probe].map(program => program.end()))
+    await until('nobody has it any more', 5_000, async () => {
+      expect(await found('waited', ['fcntl'])).toEqual(['free', 'free'])
+      return true
+    })
   })
 })

@@ -2,6 +2,7 @@
 // once what the other has been told is done, though mounts answer for names that they have not asked
 // a brick for.
 import * as fs from 'node:fs/promises'
+import { S_IFDIR } from '@ashlar/core'
 import { Cluster, type Mount, signal, until } from '@ashlar/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { obstacle } from './mounted.ts'
@@ -126,6 +127,50 @@ describe.skipIf(obstacle !== undefined)('names on two mounts', () => {
         await file.close()
         expect([bytesRead, buffer[0]]).toEqual([1, round])
       }
+    })
+
+    test('given to another directory, lead into that directory', async () => {
+      const [maker, reader] = mounts
+      for (let round = 0; round < 10; round++) {
+        const above = `anew-${round}`
+        const directory = `${above}/middle/d`
+        await fs.mkdir(`${maker.path}/${directory}`, { recursive: true })
+        expect(await fs.readdir(`${reader.path}/${directory}`)).toEqual([])
+        // All of the path, or the end of it.
+        const removed = round % 2 === 0 ? directory : above
+        await fs.rm(`${maker.path}/${removed}`, { recursive: true })
+        await fs.mkdir(`${maker.path}/${directory}`, { recursive: true })
+        await fs.writeFile(`${reader.path}/${directory}/f`, 'text')
+        expect(await fs.readFile(`${maker.path}/${directory}/f`, 'utf8')).toBe('text')
+      }
+    })
+
+    test('of a directory that the other mount has removed: nothing is there', async () => {
+      const [maker, reader] = mounts
+      for (let round = 0; round < 10; round++) {
+        const directory = `removed-${round}`
+        await fs.mkdir(`${maker.path}/${directory}`)
+        expect(await fs.readdir(`${reader.path}/${directory}`)).toEqual([])
+        await fs.rmdir(`${maker.path}/${directory}`)
+        const making = fs.writeFile(`${reader.path}/${directory}/f`, 'text')
+        await expect(making).rejects.toMatchObject({ code: 'ENOENT' })
+      }
+    })
+
+    test('of a directory that is removed while it is open: it is empty, and has no link', async () => {
+      const at = `${mounts[0].path}/open`
+      await fs.mkdir(at, { mode: 0o750 })
+      const handle = await fs.open(at)
+      const listing = await fs.opendir(at)
+      await fs.rmdir(at)
+      expect(await handle.stat()).toMatchObject({ mode: S_IFDIR | 0o750, nlink: 0 })
+      expect(await listing.read()).toBeNull()
+      // Another one of that name is another one.
+      await fs.mkdir(at)
+      expect((await fs.stat(at)).nlink).toBe(2)
+      expect((await handle.stat()).nlink).toBe(0)
+      await listing.close()
+      await handle.close()
     })
 
     test('made while the other mount is stopped', async () => {

@@ -30,6 +30,8 @@ export async function getattr(state: BridgeState, request: Request): Promise<voi
   const { flags, fh } = request.take(GETATTR_IN)
   const file = (flags & GETATTR_FH) === 0 ? undefined : state.files.get(fh)
   const node = state.nodes.get(request.nodeid)
+  const departed = node === undefined ? undefined : state.departed.get(node)
+  if (departed !== undefined) return state.attributesReply(request, departed)
   const ctx = state.callers.ctx(request)
   const { top } = state.graph
   // A file that is open may have lost its last name: its descriptor still reaches it.

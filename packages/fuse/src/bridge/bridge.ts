@@ -3,7 +3,8 @@
  * reply becomes an answer of the protocol.
  *
  * Requests are handled side by side; each is answered exactly once. What comes while the graph is
- * being switched waits until that is done, and what had begun ends on the old one.
+ * being switched waits until that is done, and what had begun ends on the old one; but who waits for a
+ * lock waits on the next.
  */
 
 import { delay, type Env, Errno, type Graph, type GraphEvent } from '@ashlar/core'
@@ -44,6 +45,8 @@ export class FuseBridge {
   readonly #state: BridgeState
   readonly #linger: Linger
   #tenure: Tenure
+  /** Requests that have gone over to another graph, by their number: those that wait for a lock. */
+  readonly #carried = new Map<number, Tenure>()
   /** Requests that came during a graph switch; undefined outside of one. */
   #held: Buffer[] | undefined
   /** Resolves when the kernel has answered INIT's reply with its first words: the mount works. */
@@ -111,6 +114,7 @@ export class FuseBridge {
     const left = await moveToGraph(this.#state, next)
     tenure.graph.inodes.setInvalidator(undefined)
     this.#tenure = { graph: next, running: 0, whenIdle: undefined }
+    this.#carryOver(tenure)
     this.#previous = this.#idle(tenure).then(() => {
       for (const fd of left) fd.unref()
     })
@@ -129,6 +133,15 @@ export class FuseBridge {
     const until = env.clock.monotonic() + QUIET_MS
     while (tenure.running > waiting.size && env.clock.monotonic() < until) {
       await delay(env.clock, QUIET_POLL_MS)
+    }
+  }
+
+  /** Who waits for a lock waits on the next graph: the old one need not stay for it. */
+  #carryOver(from: Tenure): void {
+    for (const unique of this.#state.waiting.keys()) {
+      this.#carried.set(unique, this.#tenure)
+      from.running -= 1
+      this.#tenure.running += 1
     }
   }
 
@@ -177,15 +190,17 @@ export class FuseBridge {
     if (running === undefined) return
     tenure.running += 1
     running.then(
-      () => this.#done(tenure),
+      () => this.#done(request, tenure),
       (error: unknown) => {
         this.#crashed(request, error)
-        this.#done(tenure)
+        this.#done(request, tenure)
       },
     )
   }
 
-  #done(tenure: Tenure): void {
+  #done({ unique }: Request, begun: Tenure): void {
+    const tenure = this.#carried.size === 0 ? begun : (this.#carried.get(unique) ?? begun)
+    this.#carried.delete(unique)
     tenure.running -= 1
     if (tenure.running === 0) tenure.whenIdle?.()
     // Those who wait for a lock may wait for long; nobody else is in progress.

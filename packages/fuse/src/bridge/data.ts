@@ -177,6 +177,7 @@ export async function flush(state: BridgeState, request: Request): Promise<void>
   const fd = file.fd.ref()
   const reply = await state.graph.top.flush(state.callers.ctx(request, lockOwner), { fd })
   fd.unref()
+  state.files.closed(file.node, lockOwner)
   if (reply.ok) state.ok(request)
   else state.failInode(request, reply)
 }

@@ -85,6 +85,10 @@ async function list(state: BridgeState, request: Request, plus: boolean): Promis
   const { fh, offset, size } = request.take(READDIR_IN)
   const file = state.file(request, fh)
   if (file === undefined) return
+  if (state.departed.has(file.node)) {
+    state.device.replyBytes(request.unique, listing.subarray(0, 0))
+    return
+  }
   const stream = (file.stream ??= new DirectoryStream())
   const source: PieceSource = {
     graph: state.graph,

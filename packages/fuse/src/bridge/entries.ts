@@ -226,9 +226,17 @@ export async function rmdir(state: BridgeState, request: Request): Promise<void>
   const loc = await presentEntry(state, request, parent, name)
   if (loc === undefined) return
   const { graph } = state
-  const reply = await graph.top.rmdir(state.callers.ctx(request), { loc, xflags: 0 })
+  const ctx = state.callers.ctx(request)
+  const node = state.nodes.find(loc.inode.gfid)
+  // Who has it open may still ask for its attributes, of which bricks will know nothing. They are asked
+  // for ahead of the removal, which does not wait.
+  const open = node !== undefined && node.opened > 0
+  const asked = open ? graph.top.stat(ctx, { loc: inodeLoc(loc.inode) }) : undefined
+  const reply = await graph.top.rmdir(ctx, { loc, xflags: 0 })
+  const last = await asked
   if (reply.ok) {
     graph.inodes.unlink(parent, name)
+    if (node !== undefined && last?.ok === true) state.depart(node, last.stat)
     state.ok(request)
   } else {
     state.fail(request, reply)

@@ -65,8 +65,9 @@ export async function setlk(state: BridgeState, request: Request): Promise<void>
   const fd = file.fd.ref()
   const reply = await state.graph.top.lk(ctx, { fd, command: LockCommand.SETLK, flock })
   fd.unref()
-  if (reply.ok) await answerGranted(state, request, wanted)
-  else state.failInode(request, reply)
+  if (!reply.ok) return state.failInode(request, reply)
+  state.files.granted(file, flock)
+  await answerGranted(state, request, wanted)
 }
 
 /**
@@ -87,26 +88,34 @@ async function answerGranted(
 
 /**
  * Waits for a lock. When the caller is interrupted it gets EINTR at once; a lock that arrives all
- * the same is given back. When the graph is switched the waiting starts again on the next one.
+ * the same is given back. When the graph is switched the waiting starts again on the next one; also
+ * for who was interrupted meanwhile: a brick of GlusterFS has moved what he waited for to the next
+ * graph's connection, and only by that one can it be given back.
  */
 export async function setlkw(state: BridgeState, request: Request): Promise<void> {
   const wanted = takeLock(state, request)
   if (wanted === undefined) return
   const { file, flock } = wanted
   if (flock.type !== LockType.UNLCK) file.node.locked = true
-  for (;;) {
-    const waiting: Waiting = { reason: undefined, controller: new AbortController() }
-    state.waiting.set(request.unique, waiting)
-    const outcome = await waitForLock(state, request, wanted, waiting)
-    state.waiting.delete(request.unique)
-    if (outcome === 'switched') {
-      if (!file.broken) continue
-      state.device.replyError(request.unique, Errno.EBADF)
-    } else if (outcome === 'interrupted') state.device.replyError(request.unique, Errno.EINTR)
-    else if (outcome === undefined) await answerGranted(state, request, wanted)
-    else state.failInode(request, failure(outcome))
-    return
+  const waiting: Waiting = { reason: undefined, controller: new AbortController() }
+  state.waiting.set(request.unique, waiting)
+  let outcome = await waitForLock(state, request, wanted, waiting)
+  while (outcome === 'switched') {
+    await state.moved
+    if (file.broken) outcome = Errno.EBADF
+    else {
+      waiting.controller = new AbortController()
+      if (waiting.reason === 'interrupted') waiting.controller.abort()
+      else waiting.reason = undefined
+      outcome = await waitForLock(state, request, wanted, waiting)
+    }
   }
+  state.waiting.delete(request.unique)
+  if (outcome === 'interrupted') state.device.replyError(request.unique, Errno.EINTR)
+  else if (outcome === undefined) {
+    state.files.granted(file, flock)
+    await answerGranted(state, request, wanted)
+  } else state.failInode(request, failure(outcome))
 }
 
 /** Undefined when the lock is held, the errno when it was refused, or why the waiting ended. */
@@ -123,6 +132,7 @@ async function waitForLock(
   const fd = file.fd.ref()
   const granted = graph.top.lk(ctx, { fd, command: LockCommand.SETLKW, flock })
   const calledOff = new Promise<undefined>(resolve => {
+    if (signal.aborted) resolve(undefined)
     signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
   const reply = await Promise.race([granted, calledOff])
@@ -162,4 +172,5 @@ export async function unlockAll(
   const fd = file.fd.ref()
   await state.graph.top.lk(ctx, { fd, command: LockCommand.SETLK, flock })
   fd.unref()
+  state.files.granted(file, flock)
 }

@@ -50,7 +50,8 @@ function timeout(seconds: number): Timeout {
 export interface Waiting {
   /** Why it ends early: the caller was interrupted, or the graph changes. */
   reason: 'interrupted' | 'switched' | undefined
-  readonly controller: AbortController
+  /** A new one for each graph that it waits on. */
+  controller: AbortController
 }
 
 const LOW_32 = 0xffff_ffffn
@@ -63,6 +64,8 @@ export class BridgeState {
   readonly nodes: NodeTable
   readonly files = new FileTable()
   readonly invalidations: Invalidations
+  /** Directories that were open when this mount removed them: what is to be said of them. */
+  readonly departed = new WeakMap<Node, Iatt>()
   readonly gfids: GfidSource
   /** By the unique number of the request. */
   readonly waiting = new Map<number, Waiting>()
@@ -70,6 +73,8 @@ export class BridgeState {
   readonly attributeTimeout: Timeout
   readonly negativeTimeout: Timeout
   graph: Graph
+  /** Resolves when the open files are those of `graph`: they are not while it is being switched. */
+  moved: Promise<void> = Promise.resolve()
   /** The graph is not the one that the kernel's names were looked up in. */
   switched = false
   /** Undefined before INIT. */
@@ -150,6 +155,13 @@ export class BridgeState {
     if (inode.isDirectory) return undefined
     for (const fd of inode.fds) if (!fd.anonymous) return fd
     return undefined
+  }
+
+  /** A directory that is open has been removed; these were its attributes. */
+  depart(node: Node, stat: Iatt): void {
+    const departed = stat.clone()
+    departed.nlink = 0
+    this.departed.set(node, departed)
   }
 
   fail(request: Request, problem: Failure): void {

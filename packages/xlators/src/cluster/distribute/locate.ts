@@ -59,6 +59,8 @@ export async function onFile<F extends FopName>(
   if (reply.ok || state.cached === undefined || !GONE.has(reply.errno)) return reply
   volume.states.set(inode, undefined)
   const again = await locate(volume, ctx, inode)
+  // Not elsewhere either: its last name is gone, and descriptors still reach it where it was.
+  if (isFailure(again)) volume.states.set(inode, state)
   if (isFailure(again) || again.cached === undefined || again.cached === child) return reply
   return call(again.cached)
 }

@@ -18,6 +18,7 @@ import {
   type Inode,
   inodeLoc,
   type Loc,
+  LOCK_INFO,
   NULL_GFID,
   OptionError,
   type ParentReply,
@@ -34,6 +35,7 @@ import { makeHealer, type SetHealer } from './heal/index.ts'
 import type { HealingXlator } from './healer.ts'
 import type { InodeState } from './inode-state.ts'
 import * as listing from './listing.ts'
+import { claimLocks } from './lock-info.ts'
 import * as above from './locks-above.ts'
 import { lookup, type LookupParts } from './lookup.ts'
 import { MEMBERS_MAX, NOBODY } from './members.ts'
@@ -251,6 +253,10 @@ class Replicate implements HealingXlator {
   }
 
   async fsetxattr(ctx: Ctx, args: FopArgs['fsetxattr']): Promise<Reply<'fsetxattr'>> {
+    if (args.dict.has(LOCK_INFO)) {
+      this.#files.locked(args.fd.inode)
+      return claimLocks(this.#set, ctx, args)
+    }
     const special = await this.#setSpecial(ctx, args.fd.inode, args)
     if (special !== undefined) return special
     const once = args.flags !== 0

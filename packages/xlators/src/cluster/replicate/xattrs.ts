@@ -10,10 +10,12 @@ import {
   failure,
   type Failure,
   type Inode,
+  LOCK_INFO,
   type Reply,
   valueText,
 } from '@ashlar/core'
 import type { Copies } from './copies.ts'
+import { mergeLockInfo } from './lock-info.ts'
 import { type Members, NOBODY } from './members.ts'
 import { NO_QUORUM, type ReplicaSet } from './replica-set.ts'
 import { SPLIT_BRAIN_STATUS, splitBrainStatus } from './split-brain-status.ts'
@@ -22,7 +24,6 @@ import { worstOf } from './transaction/outcome.ts'
 const RESERVED_PREFIX = 'trusted.afr.'
 const PATHINFO: ReadonlySet<string> = new Set(['trusted.glusterfs.pathinfo', 'glusterfs.pathinfo'])
 const NODE_UUIDS: ReadonlySet<string> = new Set(['trusted.glusterfs.list-node-uuids'])
-const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 const CLEAR_LOCKS_PREFIX = 'glusterfs.clrlk'
 
 /** What only replicate writes, and users neither see nor touch. */
@@ -47,7 +48,8 @@ export class Xattrs {
     if (PATHINFO.has(name)) return this.#joined(name, ask, `(<REPLICATE:${this.#set.name}> `, ')')
     if (NODE_UUIDS.has(name)) return this.#joined(name, ask, '', '')
     if (name === SPLIT_BRAIN_STATUS) return splitBrainStatus(this.#set, inode)
-    if (name === LOCK_INFO || name.startsWith(CLEAR_LOCKS_PREFIX)) return this.#fromAll(ask)
+    if (name === LOCK_INFO) return mergeLockInfo(await this.#askAll(ask))
+    if (name.startsWith(CLEAR_LOCKS_PREFIX)) return this.#fromAll(ask)
     const reply = await this.#copies.read(ctx, inode, 'metadata', ask)
     if (reply.ok && ctx.pid >= 0) {
       for (const key of [...reply.dict.keys()]) if (isReserved(key)) reply.dict.delete(key)

@@ -19,10 +19,13 @@ import {
   type Flock,
   type FopArgs,
   type FopName,
+  gfidText,
   type Inode,
   type Loc,
+  LOCK_INFO,
   LockCommand,
   LockType,
+  ONLY_GRANTED,
   type Reply,
   ROOT_CTX,
   type Xlator,
@@ -32,9 +35,10 @@ import { clearLocks, parseClearLocks } from './clear-locks.ts'
 import { addCounts, asksCounts, withoutCounts } from './counts.ts'
 import { dumpLocks } from './dump.ts'
 import { InodeLocks } from './inode-locks.ts'
+import { parseLockInfo, printLockInfo } from './lock-info.ts'
 import type { PosixLock } from './posix-locks.ts'
 import { RANGE_END, type RangeLock } from './range-locks.ts'
-import { type Holder, holderOf, type Outcome } from './waiting.ts'
+import { type Holder, holderOf, type Outcome, ownerOf } from './waiting.ts'
 
 const options = defineOptions({
   'notify-contention': {
@@ -81,6 +85,8 @@ const COUNTING = [
 class Locks implements Xlator {
   readonly #self: Self
   readonly #key
+  /** No other brick of the volume has this name, nor this one the next time: fds are numbered anew. */
+  readonly #brick: string
   /** Inodes with locks, for clients that go. */
   readonly #locked = new Set<InodeLocks>()
   /** Inodes with inodelks, and the one client that has them all; undefined: several. */
@@ -92,6 +98,8 @@ class Locks implements Xlator {
   constructor(self: Self) {
     this.#self = self
     this.#key = self.contextKey<InodeLocks>()
+    const run = gfidText(self.env.random.uuid())
+    this.#brick = `${self.graph.process.volfileId}:${self.name}:${run}`
     for (const fop of COUNTING) this.#count(fop)
   }
 
@@ -246,7 +254,31 @@ class Locks implements Xlator {
   }
 
   async fgetxattr(ctx: Ctx, args: FopArgs['fgetxattr']): Promise<Reply<'fgetxattr'>> {
+    if (args.name === LOCK_INFO) return this.#lockInfo(args.fd)
     return this.#cleared(ctx, args.fd.inode, args.name) ?? this.#self.child.fgetxattr(ctx, args)
+  }
+
+  async fsetxattr(ctx: Ctx, args: FopArgs['fsetxattr']): Promise<Reply<'fsetxattr'>> {
+    if (args.dict.has(LOCK_INFO)) return this.#claim(ctx, args)
+    return this.#self.child.fsetxattr(ctx, args)
+  }
+
+  #lockInfo(fd: Fd): Reply<'fgetxattr'> {
+    const held = this.#key.get(fd.inode)?.posix.through(fd.serial) === true
+    return { ok: true, dict: held ? printLockInfo(this.#brick, fd.serial) : new Dict() }
+  }
+
+  /** The locks of another connection's fd are from now on this one's. */
+  #claim(ctx: Ctx, { fd, dict, xdata }: FopArgs['fsetxattr']): Reply<'fsetxattr'> {
+    const claimed = parseLockInfo(dict, this.#brick)
+    if (typeof claimed === 'number') return failure(claimed)
+    const locks = this.#key.get(fd.inode)
+    if (claimed.fd !== undefined && locks !== undefined) {
+      const heir = { client: ctx.client, fd: fd.serial }
+      locks.posix.move(claimed.fd, heir, xdata?.has(ONLY_GRANTED) !== true)
+      this.#settle(locks)
+    }
+    return { ok: true }
   }
 
   /** Removes the locks that the name of an xattr tells to; undefined: it is the name of an xattr. */
@@ -277,7 +309,7 @@ class Locks implements Xlator {
       const range = normalise(flock)
       if (range === undefined) return failure(Errno.EINVAL)
       const holder: Holder = {
-        owner: `${client}\0${flock.lkOwner}`,
+        owner: ownerOf(client, flock.lkOwner),
         client,
         lkOwner: flock.lkOwner,
         pid: flock.pid,

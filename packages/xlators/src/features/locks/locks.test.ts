@@ -5,16 +5,20 @@ import {
   EntrylkCommand,
   EntrylkType,
   entryLoc,
+  Dict,
   Errno,
   type Fd,
   type Inode,
   inodeLoc,
+  LOCK_INFO,
   LockCommand,
   LockType,
+  ONLY_GRANTED,
   OpenFlag,
   type Reply,
 } from '@ashlar/core'
 import { errnoOf, good, memoryStorage, TestVolume, until, within } from '@ashlar/testkit'
+import { parseDict, serialiseDict } from '@ashlar/wire'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LOCKS_SHOWN_MAX } from './dump.ts'
 import { locks } from './index.ts'
@@ -69,9 +73,9 @@ function entrylk(ctx: Ctx, command: number, name: string | undefined): Promise<R
   })
 }
 
-function posixlk(ctx: Ctx, type: number, wait = false): Promise<Reply<'lk'>> {
+function posixlk(ctx: Ctx, type: number, wait = false, through = fd): Promise<Reply<'lk'>> {
   return volume.top.lk(ctx, {
-    fd,
+    fd: through,
     command: wait ? LockCommand.SETLKW : LockCommand.SETLK,
     flock: { type, whence: 0, start: 10n, len: 5n, pid: ctx.pid, lkOwner: ctx.lkOwner },
   })
@@ -269,4 +273,96 @@ it('a waiting fcntl lock is called off by the process that asked for it, and no 
   }
   good(await interrupt(waiting))
   expect(errnoOf(await waits)).toBe(Errno.EINTR)
+})
+
+describe('locks that move to the next connection of their client', () => {
+  let next: Ctx
+  let fdNext: Fd
+  let fdOther: Fd
+  beforeEach(async () => {
+    next = by('a', 'c1-next')
+    fdNext = await volume.open('/f', OpenFlag.RDWR)
+    fdOther = await volume.open('/f', OpenFlag.RDWR)
+  })
+  afterEach(() => {
+    fdNext.unref()
+    fdOther.unref()
+  })
+
+  async function lockInfo(of = fd): Promise<Dict> {
+    return good(await volume.top.fgetxattr(by('a'), { fd: of, name: LOCK_INFO })).dict
+  }
+  async function claim(value: Dict | Buffer, xdata?: Dict): Promise<Reply<'fsetxattr'>> {
+    const dict = value instanceof Dict ? value : new Dict().setBytes(LOCK_INFO, value)
+    return volume.top.fsetxattr(next, { fd: fdNext, dict, flags: 0, xdata })
+  }
+
+  it('are named by the brick and the fd, in the form of GlusterFS', async () => {
+    expect((await lockInfo()).size).toBe(0)
+    good(await posixlk(by('a'), LockType.WRLCK))
+    const named = parseDict((await lockInfo()).getBytes(LOCK_INFO) as Buffer)
+    expect([...named].map(([, value]) => value)).toEqual([
+      { kind: 'oldstr', value: Buffer.from(`${fd.serial}\0`) },
+    ])
+    expect((await lockInfo(fdNext)).size).toBe(0)
+  })
+
+  it('outlive the old fd and the old connection', async () => {
+    good(await posixlk(by('a'), LockType.WRLCK))
+    good(await claim(await lockInfo()))
+    expect((await lockInfo()).size).toBe(0)
+    volume.graph.xlator('l')?.release?.(fd)
+    volume.graph.clientGone('c1')
+    good(await volume.top.flush(by('a'), { fd }))
+    expect(errnoOf(await posixlk(by('b', 'c2'), LockType.RDLCK))).toBe(Errno.EAGAIN)
+    expect(said().map(line => line.replace(/^.*client=/, ''))).toEqual(['c1-next'])
+    const waiting = posixlk(by('b', 'c2'), LockType.RDLCK, true)
+    volume.graph.clientGone('c1-next')
+    good(await waiting)
+  })
+
+  it('are still waited for after they have moved, and granted to the next connection', async () => {
+    const other = by('b', 'c2')
+    good(await posixlk(other, LockType.WRLCK, false, fdOther))
+    const waiting = posixlk(by('a'), LockType.WRLCK, true)
+    good(await claim(await lockInfo()))
+    volume.graph.clientGone('c1')
+    good(await posixlk(other, LockType.UNLCK, false, fdOther))
+    good(await waiting)
+    expect(errnoOf(await posixlk(other, LockType.RDLCK, false, fdOther))).toBe(Errno.EAGAIN)
+    good(await posixlk(next, LockType.UNLCK))
+    expect(dump()).toEqual({ 'locked-inodes': 0 })
+  })
+
+  it('go without what waits, for clients of ours', async () => {
+    const flock = { type: LockType.WRLCK, whence: 0, start: 50n, len: 5n, pid: 7, lkOwner: 'a' }
+    good(await volume.top.lk(by('a'), { fd, command: LockCommand.SETLK, flock }))
+    const other = by('b', 'c2')
+    good(await posixlk(other, LockType.WRLCK, false, fdOther))
+    const waiting = posixlk(by('a'), LockType.WRLCK, true)
+    good(await claim(await lockInfo(), new Dict().setInt(ONLY_GRANTED, 1)))
+    volume.graph.clientGone('c1')
+    expect(errnoOf(await waiting)).toBe(Errno.EAGAIN)
+    expect(said().map(line => line.replace(/^.*type=WRITE, /, ''))).toEqual([
+      'start=50, len=5, pid=7, owner=61, client=c1-next',
+      'start=10, len=5, pid=7, owner=62, client=c2',
+    ])
+  })
+
+  it('stay where they are when other bricks are meant', async () => {
+    good(await posixlk(by('a'), LockType.WRLCK))
+    good(await claim(serialiseDict(new Dict().setUint('another-brick', fd.serial))))
+    good(await claim(serialiseDict(new Dict())))
+    volume.graph.clientGone('c1')
+    expect(dump()).toEqual({ 'locked-inodes': 0 })
+  })
+
+  it('are not claimed by what cannot be read', async () => {
+    good(await posixlk(by('a'), LockType.WRLCK))
+    expect(errnoOf(await claim(Buffer.from('garbage')))).toBe(Errno.EINVAL)
+    expect(errnoOf(await claim(new Dict().setInt(LOCK_INFO, 5)))).toBe(Errno.EINVAL)
+    const [brick = ''] = parseDict((await lockInfo()).getBytes(LOCK_INFO) as Buffer).keys()
+    const wrong = serialiseDict(new Dict().setString(brick, 'no number'))
+    expect(errnoOf(await claim(wrong))).toBe(Errno.EINVAL)
+  })
 })

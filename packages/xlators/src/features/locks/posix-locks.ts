@@ -4,7 +4,7 @@
  */
 
 import { Errno } from '@ashlar/core'
-import type { Holder, Outcome, Waiter } from './waiting.ts'
+import { type Holder, type Outcome, ownerOf, type Waiter } from './waiting.ts'
 
 export interface PosixLock extends Holder {
   readonly start: bigint
@@ -15,6 +15,12 @@ export interface PosixLock extends Holder {
   readonly fd: number
   /** The process of the request, which `pid` need not be: the kernel names a thread. */
   readonly caller: number
+}
+
+/** Who takes over the locks of an fd. */
+export interface Heir {
+  readonly client: string
+  readonly fd: number
 }
 
 interface Waiting extends Waiter {
@@ -100,6 +106,26 @@ export class PosixLocks {
     const blocked = this.refuse(matches, errno)
     this.#grantWaiting()
     return { blocked, granted }
+  }
+
+  /** True when a lock was taken through the fd, or is waited for. */
+  through(fd: number): boolean {
+    return (
+      this.#granted.some(lock => lock.fd === fd) || this.#waiting.some(({ lock }) => lock.fd === fd)
+    )
+  }
+
+  /**
+   * Hands the locks of an fd to another connection of their owners, and what waits for one if
+   * `waiting`: it still answers the request that asked for it; granted, it is the heir's.
+   */
+  move(fd: number, heir: Heir, waiting: boolean): void {
+    const moved = (lock: PosixLock): PosixLock =>
+      lock.fd === fd ? { ...lock, ...heir, owner: ownerOf(heir.client, lock.lkOwner) } : lock
+    this.#granted = this.#granted.map(moved)
+    if (waiting) this.#waiting = this.#waiting.map(each => ({ ...each, lock: moved(each.lock) }))
+    // What waited for a lock of the same process may not need to any more.
+    this.#grantWaiting()
   }
 
   /** Answers waiting requests that match with `errno`. */

@@ -15,9 +15,14 @@ export interface Holder {
   readonly pid: number
 }
 
+/** Connection and lk-owner in one. */
+export function ownerOf(client: string, lkOwner: string): string {
+  return `${client}\0${lkOwner}`
+}
+
 export function holderOf(ctx: Ctx): Holder {
   return {
-    owner: `${ctx.client}\0${ctx.lkOwner}`,
+    owner: ownerOf(ctx.client, ctx.lkOwner),
     client: ctx.client,
     lkOwner: ctx.lkOwner,
     pid: ctx.pid,

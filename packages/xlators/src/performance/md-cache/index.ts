@@ -6,7 +6,7 @@
  *
  * Here are the fops and the events of the graph; what is known stands in `knowledge.ts`, what was
  * listed ahead in `look-ahead.ts`. The rule that must not break: both are told of every change, what
- * was listed already before it is sent.
+ * was listed already before it is sent; and of every inode that bricks say is not there (`lost.ts`).
  */
 
 import {
@@ -20,6 +20,7 @@ import {
   type FopArgs,
   type FopName,
   type GraphEvent,
+  type Inode,
   type Loc,
   MODIFYING_FOPS,
   OpenFlag,
@@ -31,6 +32,7 @@ import {
 } from '@ashlar/core'
 import { Knowledge, type Self } from './knowledge.ts'
 import { LookAhead } from './look-ahead.ts'
+import { isLoc, watchLost } from './lost.ts'
 import { CachedNames, mdCacheOptions } from './options.ts'
 
 /** ipc operation by which a client tells bricks which xattrs it caches (`GF_IPC_TARGET_UPCALL`). */
@@ -45,12 +47,12 @@ class MdCache implements Xlator {
 
   constructor(self: Self) {
     this.#self = self
-    this.#child = self.child
+    this.#child = watchLost(self.child, inode => this.#lost(inode))
     this.#known = new Knowledge(self)
     this.#names = new CachedNames(self.options)
     this.#ahead = new LookAhead({
       clock: self.env.clock,
-      child: self.child,
+      child: this.#child,
       usages: self.contextKey(),
       openFd: inode => self.openFd(inode, { flags: OpenFlag.RDONLY, pid: 0 }),
       asking: () => (this.#known.wanted.size === 0 ? undefined : this.#known.asking(undefined)),
@@ -85,6 +87,12 @@ class MdCache implements Xlator {
         if (subject.name !== '') ahead.renamed(subject)
       }
     }
+  }
+
+  /** Bricks do not know the inode any more: nothing is answered that leads to it. */
+  #lost(inode: Inode): void {
+    this.#known.lost(inode)
+    this.#ahead.lost(inode.gfid)
   }
 
   stop(): void {
@@ -207,8 +215,7 @@ class MdCache implements Xlator {
     return reply
   }
 
-  // Opening: the first to hear that somebody else has removed a file. Its name may lead to another one,
-  // so what listings have told of it does not hold either.
+  // Opening.
 
   async open(ctx: Ctx, args: FopArgs['open']): Promise<Reply<'open'>> {
     // O_TRUNC is a change whose attributes the reply does not tell.
@@ -375,18 +382,22 @@ class MdCache implements Xlator {
   }
 
   async unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
+    this.#known.leave(args.loc)
     const reply = await this.#child.unlink(ctx, args)
     this.#known.gone(args.loc, reply)
     return reply
   }
 
   async rmdir(ctx: Ctx, args: FopArgs['rmdir']): Promise<Reply<'rmdir'>> {
+    this.#known.leave(args.loc)
     const reply = await this.#child.rmdir(ctx, args)
     this.#known.gone(args.loc, reply)
     return reply
   }
 
   async rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
+    this.#known.leave(args.oldloc)
+    this.#known.leave(args.newloc)
     const reply = await this.#child.rename(ctx, args)
     this.#known.moved(args.oldloc, args.newloc, reply)
     return reply
@@ -435,10 +446,6 @@ class MdCache implements Xlator {
     this.#known.xattrsChanged(args.fd.inode)
     return reply
   }
-}
-
-function isLoc(value: unknown): value is Loc {
-  return typeof value === 'object' && value !== null && 'inode' in value && 'name' in value
 }
 
 export const mdCache = defineXlator({

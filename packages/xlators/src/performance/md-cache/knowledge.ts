@@ -4,7 +4,8 @@
  *
  *   it changes nothing      `tickets` before, `seen` or `found` after
  *   it changes attributes   `begin` before, `end` after
- *   it changes names        `made`, `moved` or `gone` after
+ *   it gives a name         `made` after
+ *   it takes one            `leave` before, `moved` or `gone` after
  *
  * The rule that must not break: nothing is answered that is older than the timeout, than a brick's
  * going away, or than a change that this client has made or heard of.
@@ -229,13 +230,22 @@ export class Knowledge {
     this.of(inode).named(parentGfid(loc), loc.name, now)
   }
 
-  moved(oldloc: Loc, newloc: Loc, reply: Reply<'rename'>): void {
-    const metadata = this.of(oldloc.inode)
+  /** What has this name is about to lose it. */
+  leave(loc: Loc): void {
+    this.of(loc.inode).leaving += 1
+  }
+
+  #left(loc: Loc): void {
+    const metadata = this.of(loc.inode)
+    metadata.leaving -= 1
     metadata.invalidate()
     metadata.unname()
-    const replaced = newloc.inode.linked ? this.of(newloc.inode) : undefined
-    replaced?.invalidate()
-    replaced?.unname()
+  }
+
+  moved(oldloc: Loc, newloc: Loc, reply: Reply<'rename'>): void {
+    const metadata = this.of(oldloc.inode)
+    this.#left(oldloc)
+    this.#left(newloc)
     if (!reply.ok) {
       this.#forgetParent(oldloc)
       this.#forgetParent(newloc)
@@ -249,9 +259,7 @@ export class Knowledge {
   }
 
   gone(loc: Loc, reply: Gone): void {
-    const metadata = this.of(loc.inode)
-    metadata.invalidate()
-    metadata.unname()
+    this.#left(loc)
     if (!reply.ok) this.#forgetParent(loc)
     else if (loc.parent !== undefined) this.#store(loc.parent, reply.postparent, this.#now())
   }
@@ -261,6 +269,21 @@ export class Knowledge {
     this.of(inode).invalidate()
     const now = this.#now()
     for (const { parent } of inode.dentries) this.of(parent).lockedAt = now
+  }
+
+  /**
+   * Bricks do not have the inode: some name on the path to it leads elsewhere by now. Each of them is
+   * asked for anew.
+   */
+  lost(inode: Inode): void {
+    const metadata = this.#key.get(inode)
+    metadata?.invalidate()
+    metadata?.invalidateXattrs()
+    const path = new Set([inode])
+    for (const each of path) {
+      this.#key.get(each)?.unname()
+      for (const { parent } of each.dentries) path.add(parent)
+    }
   }
 
   // Extended attributes.

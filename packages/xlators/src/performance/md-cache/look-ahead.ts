@@ -227,6 +227,13 @@ export class LookAhead {
     for (const listing of this.#attributed) this.#drop(listing)
   }
 
+  /** Bricks do not know the inode any more. */
+  lost(gfid: Gfid): void {
+    this.changed(gfid)
+    const listing = this.#listings.get(gfid)
+    if (listing !== undefined) this.#drop(listing)
+  }
+
   /** This client gives the name to something, or takes it away. */
   renamed(loc: Loc): void {
     const listing = this.#listingOf(loc)

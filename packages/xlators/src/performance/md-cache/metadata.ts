@@ -13,6 +13,8 @@ export class Metadata {
   #ticket = 0
   /** Changes of ours on their way: what they do is no news of somebody else. */
   changing = 0
+  /** Fops of ours on their way that take a name from it: whether it has one the bricks know. */
+  leaving = 0
   /** Of a directory: when a file in it was last locked. Names learnt before are asked for again. */
   lockedAt = -Infinity
   /** The name under which the inode was last found, and when. */
@@ -84,7 +86,8 @@ export class Metadata {
   }
 
   isNamed(parent: Gfid, name: string, since: number): boolean {
-    return this.#namedAt > since && this.#name === name && this.#parent === parent
+    if (this.leaving > 0 || this.#namedAt <= since) return false
+    return this.#name === name && this.#parent === parent
   }
 
   /** True when it is known whether the xattr is there. */

@@ -63,6 +63,8 @@ class OpenBehind implements Xlator {
   readonly #child: Subvolume
   readonly #delayed
   readonly #rights
+  /** Fops on their way that take a name from the inode. */
+  readonly #leaves
   readonly #listed = new RecentRights(RIGHTS_MS)
   /** When rights were last changed through this client. */
   #changedAt = -Infinity
@@ -75,6 +77,7 @@ class OpenBehind implements Xlator {
     this.#child = self.child
     this.#delayed = self.contextKey<Delayed>()
     this.#rights = self.contextKey<Rights>()
+    this.#leaves = self.contextKey<number>()
   }
 
   dump(): Readonly<Record<string, unknown>> {
@@ -159,14 +162,12 @@ class OpenBehind implements Xlator {
 
   // What changes who may open the file, or takes its name: those who have it open, have it open.
 
-  async unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
-    await this.#openAll(args.loc.inode)
-    return this.#child.unlink(ctx, args)
+  unlink(ctx: Ctx, args: FopArgs['unlink']): Promise<Reply<'unlink'>> {
+    return this.#leaving(args.loc.inode, () => this.#child.unlink(ctx, args))
   }
 
-  async rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
-    await this.#openAll(args.newloc.inode)
-    return this.#child.rename(ctx, args)
+  rename(ctx: Ctx, args: FopArgs['rename']): Promise<Reply<'rename'>> {
+    return this.#leaving(args.newloc.inode, () => this.#child.rename(ctx, args))
   }
 
   setattr(ctx: Ctx, args: FopArgs['setattr']): Promise<Reply<'setattr'>> {
@@ -215,6 +216,7 @@ class OpenBehind implements Xlator {
     if (this.#self.options['pass-through'] || contentHeld !== true || xdata !== undefined)
       return false
     if ((flags & NOT_DELAYED) !== OpenFlag.RDONLY) return false
+    if ((this.#leaves.get(loc.inode) ?? 0) > 0) return false
     const rights = this.#rights.get(loc.inode) ?? this.#listed.get(loc.inode.gfid)
     if (rights === undefined || rights.at <= this.#downAt) return false
     if (this.#now() - rights.at >= RIGHTS_MS) return false
@@ -265,6 +267,17 @@ class OpenBehind implements Xlator {
   async #openAll(inode: Inode): Promise<void> {
     if (inode.fds.size === 0) return
     await Promise.all([...inode.fds].map(fd => this.#opened(fd)))
+  }
+
+  /** Takes a name from a file, perhaps its last: meanwhile and after, bricks say who may open it. */
+  async #leaving<R>(inode: Inode, take: () => Promise<R>): Promise<R> {
+    this.#leaves.set(inode, (this.#leaves.get(inode) ?? 0) + 1)
+    await this.#openAll(inode)
+    const reply = await take()
+    this.#leaves.set(inode, (this.#leaves.get(inode) ?? 0) - 1)
+    this.#listed.delete(inode.gfid)
+    this.#rights.set(inode, undefined)
+    return reply
   }
 
   async #changing<R>(inode: Inode, change: () => Promise<R>): Promise<R> {

@@ -99,6 +99,27 @@ describe('open-behind', () => {
     fd.unref()
   })
 
+  test.each(['unlink', 'rename'] as const)(
+    'is opened on its brick during %s of its name, and after',
+    async fop => {
+      await lookup()
+      const { inodes, top } = world.graph
+      const loc = entryLoc(inodes.root, 'f', inode)
+      const oldloc = entryLoc(inodes.root, 'next', world.file('next'))
+      if (fop === 'unlink') void top.unlink(ROOT_CTX, { loc, xflags: 0 })
+      else void top.rename(ROOT_CTX, { oldloc, newloc: loc })
+      await settled()
+      expect((await open()).early).toBe(false)
+      // What a lookup tells meanwhile may be so no more.
+      await lookup()
+      expect((await open()).early).toBe(false)
+      await world.waiting(fop).answer(failure(Errno.EIO))
+      expect((await open()).early).toBe(false)
+      await lookup()
+      expect((await open()).early).toBe(true)
+    },
+  )
+
   test('is opened once, whoever needs it', async () => {
     await lookup()
     const { fd } = await open()

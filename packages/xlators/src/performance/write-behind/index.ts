@@ -11,6 +11,7 @@ import {
   EMPTY_IATT,
   type FopArgs,
   type Inode,
+  LOCK_INFO,
   NULL_GFID,
   OpenFlag,
   type Reply,
@@ -27,8 +28,6 @@ type Self = XlatorSelf<typeof writeBehindOptions>
 const AGGREGATE_BYTES_MIN = 1024 * 1024
 /** How long the end of the graph waits for what has been promised. */
 const STOP_MS = 10_000
-/** The xattr by which locks move from one connection to the next. */
-const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 
 /**
  * The option is meant for requests of 128 KiB, the kernel's largest with GlusterFS. Ours are of 1 MiB:

@@ -3,14 +3,12 @@
  * the brick then takes the gfid.
  */
 
-import { Dict, Errno, failure, type Fops } from '@ashlar/core'
+import { Dict, Errno, failure, type Fops, LOCK_INFO } from '@ashlar/core'
 import type { Recyclable } from '@ashlar/transport'
 import { fopProgram } from '@ashlar/wire'
 import type { Link } from './link.ts'
 import { appendsUnopened, openLate } from './recovery.ts'
 
-/** The xattr by which locks move from one connection to the next. */
-const LOCK_INFO = 'trusted.glusterfs.lockinfo'
 const P = fopProgram.procedures
 
 type FdFops = Pick<
@@ -158,6 +156,7 @@ export function fdFops(link: Link): FdFops {
       const named = name === '' ? 0 : 1
       const reply = await link.call(P.FGETXATTR, ctx, { gfid, fd: number, named, name, xdata })
       if ('ok' in reply) return reply
+      if (name === LOCK_INFO) link.fds.handsOn(fd)
       return { ok: true, xdata: reply.xdata, dict: reply.dict ?? new Dict() }
     },
 

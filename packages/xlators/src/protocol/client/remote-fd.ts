@@ -3,8 +3,15 @@
  * a reconnect.
  */
 
-import { type ContextKey, type Errno, type Fd, type Gfid, LockType, OpenFlag } from '@ashlar/core'
-import { HeldLocks } from './held-locks.ts'
+import {
+  type ContextKey,
+  type Errno,
+  type Fd,
+  type Gfid,
+  HeldLocks,
+  LockType,
+  OpenFlag,
+} from '@ashlar/core'
 
 /** "None open: use the gfid" (`GF_ANON_FD_NO`). */
 export const FD_ANONYMOUS = -2
@@ -105,6 +112,12 @@ export class RemoteFds {
     if (this.#key.get(fd) === undefined || this.#locking.has(fd)) return true
     for (const each of fd.inode.fds) if (this.#locking.has(each)) return true
     return false
+  }
+
+  /** The locks of the fd go to another connection: this one does not ask for them again. */
+  handsOn(fd: Fd): void {
+    const remote = this.#key.get(fd)
+    if (remote !== undefined) remote.locks = undefined
   }
 
   /** A lock request through the fd was granted. */

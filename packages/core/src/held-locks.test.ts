@@ -1,5 +1,5 @@
-import { LockType } from '@ashlar/core'
 import { expect, test } from 'vitest'
+import { LockType } from './fops.ts'
 import { HeldLocks } from './held-locks.ts'
 
 function range(type: number, start: bigint, len: bigint, lkOwner = 'a') {

@@ -1,9 +1,22 @@
 /**
  * HeldLocks: the POSIX locks that were granted through one fd, kept so that they can be asked for
- * again after the connection broke: the brick forgets a client's locks with its connection.
+ * again: the brick forgets a client's locks with its connection, and a client that goes over to
+ * another graph has new connections.
  */
 
-import { type Flock, LockType } from '@ashlar/core'
+import { type Flock, LockType } from './fops.ts'
+
+/**
+ * The xattr by which locks move from one connection to the next (`GF_XATTR_LOCKINFO_KEY`): read from
+ * an fd of the old one, written to an fd of the new one. Its value is a dict in the old serialised
+ * form, with the number of the fd by the name of the brick.
+ */
+export const LOCK_INFO = 'trusted.glusterfs.lockinfo'
+/**
+ * Key of xdata, of our own clients and bricks: requests that wait stay with the old connection. Who
+ * asks for them again on the new one, or has given them up, could never give back what comes of them.
+ */
+export const ONLY_GRANTED = 'ashlar.only-granted'
 
 /** End of a range that goes to the end of the file. */
 const END = (1n << 63n) - 1n
