@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { defineXlator, Errno, failure, Iatt, inodeLoc, ROOT_CTX, SetAttr } from '@ashlar/core'
 import { breakableLink, errnoOf, good, TestVolume } from '@ashlar/testkit'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { locks } from '../../features/locks/index.ts'
 import { posix } from '../../storage/posix/index.ts'
 import { distribute } from './index.ts'
@@ -23,6 +23,7 @@ const byDescriptor = defineXlator({
 
 it('an open file that is gone by its gfid is still reached by its descriptor', async () => {
   const home = await mkdtemp(`${tmpdir()}/ashlar-locate-`)
+  onTestFinished(() => rm(home, { recursive: true }))
   const bricks = [0, 1].map(i => {
     mkdirSync(`${home}/${i}`)
     return `
@@ -51,6 +52,7 @@ volume dht
   subvolumes brick-0 brick-1
 end-volume`,
   })
+  onTestFinished(() => volume.stop())
   good(await volume.lookup('/'))
   await volume.write('/f', 'text')
   const fd = await volume.open('/f')
@@ -62,6 +64,4 @@ end-volume`,
   expect(good(await top.fstat(ROOT_CTX, { fd })).stat.size).toBe(4)
   good(await top.fsetattr(ROOT_CTX, { fd, ...change }))
   fd.unref()
-  await volume.stop()
-  await rm(home, { recursive: true })
 })
