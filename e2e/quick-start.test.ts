@@ -256,6 +256,9 @@ exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups bash -c '
     (cd ${home}/state/$place && bash ${modes} > ${home}/state/$place.said 2>&1)
   done
   diff ${home}/state/local.said ${home}/state/mnt.said
+  mkdir ${home}/state/mnt/a ${home}/state/mnt/b ${home}/state/mnt/c
+  kill -9 $(pgrep -f "[-]-brick-name ${home}/state/bricks/2 ")
+  for name in a b c; do mkdir ${home}/state/mnt/$name/new; done
   kill -INT $quick
   wait $quick
   echo ended $?

@@ -51,9 +51,8 @@ export class LinkDirectory {
     if (result === -Errno.ENOENT) {
       sys.mkdirat(sys.AT_FDCWD, this.path, this.#mode)
       if (folder !== '') sys.mkdirat(sys.AT_FDCWD, `${this.path}/${folder}`, this.#mode)
-      const fd = sys.openat(sys.AT_FDCWD, this.#basePath, sys.O.CREAT | sys.O.CLOEXEC, 0)
-      if (fd < 0) return fd
-      sys.close(fd)
+      const made = this.#makeBase()
+      if (made !== 0 && made !== -Errno.EEXIST) return made
       result = this.#link(target)
     }
     return result === -Errno.EEXIST ? 1 : result
@@ -95,6 +94,15 @@ export class LinkDirectory {
       sys.unlinkat(sys.AT_FDCWD, path)
     }
     return false
+  }
+
+  /** 0, −EEXIST or −errno. Nobody may open it, its owner neither: it must not be there yet. */
+  #makeBase(): number {
+    const flags = sys.O.CREAT | sys.O.EXCL | sys.O.CLOEXEC
+    const fd = sys.openat(sys.AT_FDCWD, this.#basePath, flags, 0)
+    if (fd < 0) return fd
+    sys.close(fd)
+    return 0
   }
 
   #link(target: string): number {
