@@ -58,7 +58,11 @@ export async function getlk(state: BridgeState, request: Request): Promise<void>
 
 export async function setlk(state: BridgeState, request: Request): Promise<void> {
   const wanted = takeLock(state, request)
-  if (wanted === undefined) return
+  if (wanted !== undefined) await setAtOnce(state, request, wanted)
+}
+
+/** Sets or frees a lock without waiting for anybody. */
+async function setAtOnce(state: BridgeState, request: Request, wanted: LockRequest): Promise<void> {
   const { file, flock } = wanted
   if (flock.type !== LockType.UNLCK) file.node.locked = true
   const ctx = state.callers.ctx(request, flock.lkOwner)
@@ -96,7 +100,9 @@ export async function setlkw(state: BridgeState, request: Request): Promise<void
   const wanted = takeLock(state, request)
   if (wanted === undefined) return
   const { file, flock } = wanted
-  if (flock.type !== LockType.UNLCK) file.node.locked = true
+  // Freeing one never waits, though the kernel asks as if it did: a change of the graph waits for it.
+  if (flock.type === LockType.UNLCK) return setAtOnce(state, request, wanted)
+  file.node.locked = true
   const waiting: Waiting = { reason: undefined, controller: new AbortController() }
   state.waiting.set(request.unique, waiting)
   let outcome = await waitForLock(state, request, wanted, waiting)
