@@ -11,7 +11,7 @@ import { indices } from '../members.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { tidyAside } from './aside-tidy.ts'
 import { crawl } from './crawl.ts'
-import { IndexView } from './index-view.ts'
+import { IndexKind, IndexView } from './index-view.ts'
 import type { HealMemory } from './memory.ts'
 import { Room } from './room.ts'
 import { HEAL_CTX, type Sweeper, sweepIndex, type Tally } from './sweep.ts'
@@ -28,6 +28,8 @@ const RETRY_FIRST_MS = 15_000
  * return of a brick tells of what was missed then.
  */
 const WATCH_MS = 5_000
+/** Watches in a row with dirty files: most are being written, and clean in a moment. */
+const DIRTY_WATCHES = 2
 const NODE_UUID = 'trusted.glusterfs.node-uuid'
 
 type Crawl = { -readonly [K in keyof CrawlStatistics]: CrawlStatistics[K] }
@@ -41,6 +43,8 @@ export class HealDaemon {
   #watch: Timer | undefined
   /** By brick: how much the last sweep had to leave in its index. */
   readonly #left = new Map<number, number>()
+  /** By brick: in how many watches it had more dirty files than the last sweep had met. */
+  readonly #dirty = new Map<number, { readonly watches: number; readonly met: number }>()
   #retryMs = RETRY_FIRST_MS
   #stopped = true
   #indexWanted = false
@@ -128,14 +132,29 @@ export class HealDaemon {
     for (const index of await this.#ownBricks()) {
       const count = await this.#count(index)
       if (count !== undefined && count > (this.#left.get(index) ?? 0)) return this.sweep()
+      if (await this.#staysDirty(index)) return this.sweep()
     }
     if (!this.#memory.lacksRoom || !(await this.#room.grown())) return
     this.#retryMs = RETRY_FIRST_MS
     this.sweep()
   }
 
-  async #count(index: number): Promise<number | undefined> {
-    const count = await new IndexView(this.#set, index, HEAL_CTX).count()
+  /** What was refused for want of a quorum is dirty, and nobody is blamed for it. */
+  async #staysDirty(index: number): Promise<boolean> {
+    const count = (await this.#count(index, IndexKind.DIRTY)) ?? 0
+    const before = this.#dirty.get(index) ?? { watches: 0, met: 0 }
+    const met = Math.min(before.met, count)
+    const watches = count > met ? before.watches + 1 : 0
+    const stays = watches >= DIRTY_WATCHES
+    this.#dirty.set(index, stays ? { watches: 0, met: count } : { watches, met })
+    return stays
+  }
+
+  async #count(
+    index: number,
+    kind: typeof IndexKind.PENDING | typeof IndexKind.DIRTY = IndexKind.PENDING,
+  ): Promise<number | undefined> {
+    const count = await new IndexView(this.#set, index, HEAL_CTX).count(kind)
     return typeof count === 'number' ? count : undefined
   }
 

@@ -33,7 +33,11 @@ export type IndexKind = (typeof IndexKind)[keyof typeof IndexKind]
 
 /** rmdir xflags: with what is in it. */
 const WHOLE = 1
-const COUNT = 'glusterfs.xattrop_index_count'
+/** getxattr of the root: how many there are. */
+const COUNTS = {
+  [IndexKind.PENDING]: 'glusterfs.xattrop_index_count',
+  [IndexKind.DIRTY]: 'glusterfs.xattrop_dirty_count',
+} as const
 
 export interface Indexed {
   readonly gfid: Gfid
@@ -57,11 +61,12 @@ export class IndexView {
     return this.#child.name
   }
 
-  /** How many entries there are. */
-  async count(): Promise<number | Failure> {
+  /** How many entries of a kind there are. */
+  async count(kind: keyof typeof COUNTS = IndexKind.PENDING): Promise<number | Failure> {
     const loc = inodeLoc(this.#set.self.inodes.root)
-    const reply = await this.#child.getxattr(this.#ctx, { loc, name: COUNT })
-    return reply.ok ? (reply.dict.getNumber(COUNT) ?? 0) : reply
+    const name = COUNTS[kind]
+    const reply = await this.#child.getxattr(this.#ctx, { loc, name })
+    return reply.ok ? (reply.dict.getNumber(name) ?? 0) : reply
   }
 
   /** All entries of a kind, a page at a time; `page` says false to stop. */

@@ -342,7 +342,7 @@ export class EntryTransactions {
     const outcome = judge(replies, members, errno => errno !== Errno.ENOTEMPTY || judged)
     if (outcome.kind === 'refused') {
       this.#takeBack(ctx, operation, absent, noted)
-      return this.#word(ctx, operation, { ...run, replies }, NOBODY)
+      return this.#word(ctx, operation, { ...run, replies })
     }
     const { done, failed } = outcome
     if (!set.hasQuorum(done) || (failed !== NOBODY && !(await this.#kept(ctx, operation, done)))) {
@@ -351,7 +351,7 @@ export class EntryTransactions {
       const unknown = undecided(replies, members)
       const noting = unknown === NOBODY ? left : without(members, unknown)
       if (!marked && noting !== NOBODY) await this.#markDirty(ctx, operation, noting)
-      return this.#word(ctx, operation, { ...run, replies }, done)
+      return this.#word(ctx, operation, { ...run, replies })
     }
     if (failed !== NOBODY) {
       const noted = await this.#blame(ctx, operation, { done, failed, marked })
@@ -373,19 +373,20 @@ export class EntryTransactions {
     ctx: Ctx,
     { changes }: EntryOperation<R>,
     { replies, members }: Pick<Run<R>, 'replies' | 'members'>,
-    done: Members,
   ): Promise<Failure> {
     const failuresOf = (who: Members): Failure[] =>
       indices(who)
         .map(index => replies[index] ?? failure(Errno.ENOTCONN))
         .filter((reply): reply is Failure => !reply.ok)
     const good = await this.#goodFor(ctx, changes, members)
-    if (typeof good !== 'number') return NO_QUORUM
-    const failures = failuresOf(good)
-    if (failures.length > 0) return worstOf(failures)
-    if ((good & done) !== NOBODY) return NO_QUORUM
-    const said = worstOf(failuresOf(members))
-    return members !== this.#set.all && OF_NAMES.has(said.errno) ? failure(Errno.EIO) : said
+    const own = typeof good === 'number' ? failuresOf(good) : []
+    if (own.length > 0) return worstOf(own)
+    // Of a full disk any brick may speak.
+    const others = failuresOf(members)
+    const reasons = others.filter(({ errno }) => !OF_NAMES.has(errno))
+    if (reasons.length > 0) return worstOf(reasons)
+    if (good !== NOBODY) return NO_QUORUM
+    return members === this.#set.all ? worstOf(others) : failure(Errno.EIO)
   }
 
   /** A brick that was behind may have moved another file, which had the name before: it has failed. */

@@ -35,6 +35,13 @@ import { changelogsTold, markStep } from './marks.ts'
 import { judge } from './outcome.ts'
 import { callStep } from './steps.ts'
 
+/** Refusals that say what is there, of an object or an attribute. */
+const OF_OUTDATED: ReadonlySet<Errno> = new Set([
+  Errno.ENODATA,
+  Errno.EEXIST,
+  Errno.ENOENT,
+  Errno.ESTALE,
+])
 const ONCE = countersOf(ChangeKind.METADATA, 1)
 
 /** One change of an inode's attributes. */
@@ -202,7 +209,9 @@ export class MetadataTransactions {
       // Those that did it differ from the others, and a healer is to see that.
       const dirty = this.#mark(inode, owner, NOBODY, ZERO_COUNTERS, ONCE)
       if (!marked) await set.onAll(done, child => callStep(child, owner, dirty))
-      return judged.failure ?? NO_QUORUM
+      // Where some have done it those that say there is nothing to do have missed something before.
+      const { failure: said = NO_QUORUM } = judged
+      return done !== NOBODY && OF_OUTDATED.has(said.errno) ? NO_QUORUM : said
     }
     if (failed !== NOBODY) {
       const dirty = marked ? negated(ONCE) : ZERO_COUNTERS

@@ -1,5 +1,5 @@
-import { Errno, failure, Iatt, inodeLoc, OpenFlag, SetAttr } from '@ashlar/core'
-import { BrickSet, errnoOf, type SetGraph } from '@ashlar/testkit'
+import { Dict, Errno, failure, Iatt, inodeLoc, OpenFlag, SetAttr, XattrFlag } from '@ashlar/core'
+import { BrickSet, errnoOf, good, type SetGraph } from '@ashlar/testkit'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ChangeKind, decodeCounters } from '../changelog.ts'
 import { replicate } from '../index.ts'
@@ -159,6 +159,16 @@ it.each([
   await expect.poll(() => heldAgainstThird('/', ChangeKind.ENTRY)).toEqual([0, 0])
 })
 
+it('that outdated ones are full is told', async () => {
+  for (const full of [0, 2]) {
+    await bricks.blame(1, '/', full, [0, 0, 1])
+    client
+      .meddler(full)
+      .interfere(async fop => (fop === 'mkdir' ? failure(Errno.ENOSPC) : undefined))
+  }
+  expect(errnoOf(await client.volume.mkdir('/new'))).toBe(Errno.ENOSPC)
+})
+
 describe('with a good and an outdated copy of a directory in reach', () => {
   /** The third brick has missed two names and the removal of one; then the first is lost. */
   beforeEach(async () => {
@@ -189,6 +199,18 @@ describe('with a good and an outdated copy of a directory in reach', () => {
     const reply = await volume.top.open(volume.ctx, { loc: inodeLoc(inode), fd, flags: fd.flags })
     expect(errnoOf(reply)).toBe(Errno.ENOTCONN)
     fd.unref()
+  })
+
+  it('nor is an attribute that only the outdated one has said to be there', async () => {
+    await bricks.write('/d/attributed', 'text')
+    const dict = new Dict().setString('user.old', 'value')
+    const old = bricks.brick(2)
+    good(await old.top.setxattr(old.ctx, { loc: await old.loc('/d/attributed'), dict, flags: 0 }))
+    for (const index of [0, 1]) await bricks.blame(index, '/d/attributed', 2, [0, 1, 0])
+    const { volume } = client
+    const loc = await volume.loc('/d/attributed')
+    const reply = await volume.top.setxattr(volume.ctx, { loc, dict, flags: XattrFlag.CREATE })
+    expect(errnoOf(reply)).toBe(Errno.ENOTCONN)
   })
 
   it('a name that only the outdated one has is not said to be there', async () => {
