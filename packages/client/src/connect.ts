@@ -102,11 +102,13 @@ class Link {
       this.#down = reject
     })
     let met = ''
+    const { volume, volfile } = this.#options
+    const asked = volfile === undefined ? `volume '${volume}'` : `the bricks of '${volfile}'`
     const late = (): void =>
       this.#down(
         new ConnectError(
           Errno.ETIMEDOUT,
-          `no answer from volume '${this.#options.volume}' within ${timeoutMs / 1000} seconds${met}`,
+          `no answer from ${asked} within ${timeoutMs / 1000} seconds${met}`,
         ),
       )
     const timer = this.#env.clock.after(timeoutMs, late)

@@ -211,7 +211,7 @@ export class FileHandle implements AsyncDisposable {
 
   async truncate(length = 0): Promise<void> {
     await this.#fop('ftruncate', (graph, fd) =>
-      graph.top.ftruncate(this.#file.session.ctx, { fd, offset: length }),
+      graph.top.ftruncate(this.#file.session.ctx, { fd, offset: Math.max(0, length) }),
     )
   }
 
@@ -242,14 +242,15 @@ export class FileHandle implements AsyncDisposable {
     return createInterface({ input: this.createReadStream(options), crlfDelay: Infinity })
   }
 
-  /** Rejects when what was written could not be brought to the brick. */
+  /** Rejects when what was written could not be brought to the brick. Closed again it stays so. */
   async close(): Promise<void> {
+    if (this.#file.closed) return
     const problem = await this.#file.close()
     if (problem !== undefined) throw this.#error('close', problem)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#file.closed) await this.close()
+    await this.close()
   }
 
   async #fsync(syscall: string, datasync: boolean): Promise<void> {

@@ -149,7 +149,10 @@ export class Volume implements AsyncDisposable {
 
   async truncate(path: PathLike, length = 0): Promise<void> {
     await this.#at('truncate', path, { follow: true }, (graph, place) =>
-      graph.top.truncate(this.#session.ctx, { loc: placeInode(place), offset: length }),
+      graph.top.truncate(this.#session.ctx, {
+        loc: placeInode(place),
+        offset: Math.max(0, length),
+      }),
     )
   }
 
