@@ -175,8 +175,8 @@ const WAIT = `${TAKE}
 fd = os.open(sys.argv[1], os.O_RDWR)
 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))
 signal.signal(signal.SIGUSR1, lambda *_: 1 / 0)
-tell('waits')
 try:
+    tell('waits')
     fcntl.lockf(fd, fcntl.LOCK_EX, 10, 0)
     tell('has it')
 except ZeroDivisionError:
@@ -253,10 +253,15 @@ describe.skipIf(missing !== undefined).each([
 
   /** What others find, by mount and kind of lock. */
   async function found(name: string, kinds: readonly string[]): Promise<string[]> {
-    const answers = mounts.flatMap(mount =>
-      kinds.map(kind => succeed('python3', ['-c', ASK, join(mount.path, `${name}-${kind}`), kind])),
-    )
-    return (await Promise.all(answers)).map(said => said.trim())
+    const answers: string[] = []
+    // One mount after the other: who asks has the lock for a moment.
+    for (const { path } of mounts) {
+      const said = kinds.map(kind =>
+        succeed('python3', ['-c', ASK, join(path, `${name}-${kind}`), kind]),
+      )
+      answers.push(...(await Promise.all(said)).map(each => each.trim()))
+    }
+    return answers
   }
 
   async function switches(mount: Mount): Promise<number> {
