@@ -9,9 +9,6 @@ const [name = 'gv0', server = 'localhost', port = '24007'] = process.argv.slice(
 // Create virtual mount
 const volume = await connect({ server, port: Number(port), volume: name })
 
-// What an earlier run has left
-await volume.rm('/some_dir', { recursive: true, force: true })
-
 // Create a new directory
 const directory = new Directory(volume, '/some_dir')
 await directory.create()
